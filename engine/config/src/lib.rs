@@ -1,0 +1,1 @@
+//! margay.yaml and detectors.d: types, defaults, schema, checks with positions.

@@ -1,0 +1,16 @@
+//! The nouns of margay: time, entity, feature table, score, gate, alert. No I/O, no clock.
+
+pub mod alert;
+pub mod digest;
+pub mod entity;
+pub mod log;
+pub mod score;
+pub mod table;
+pub mod time;
+
+pub use alert::{Alert, AlertStatus, Gate, GateName, Incident, ModelInfo, Reading, Records, SuspiciousRecords};
+pub use digest::digest;
+pub use entity::Entity;
+pub use score::{Direction, Score, ScoreState};
+pub use table::{FeatureTable, Fill};
+pub use time::{Bucket, Period, Time, TimeError, TimeRange};

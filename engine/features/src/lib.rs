@@ -1,0 +1,1 @@
+//! Rows to series by SQL, and the feature store.

@@ -1,0 +1,1 @@
+//! Seeded Calico logs of a small cluster with planted, listed incidents.

@@ -1,0 +1,1 @@
+//! Alerts and policies as text.

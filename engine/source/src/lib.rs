@@ -1,0 +1,1 @@
+//! Rows of a log from files: NDJSON, CSV, Parquet, plain or compressed.
