@@ -7,6 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use crate::entity::Entity;
+use crate::nullable;
 use crate::time::Time;
 
 /// Where an alert stands.
@@ -93,13 +94,21 @@ pub struct Gate {
 /// One feature as an alert shows it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Reading {
-    /// What was measured in the worst bucket of the episode.
+    /// What was measured in the worst bucket of the episode; null when nothing was.
+    #[serde(with = "nullable")]
+    #[schemars(schema_with = "nullable::schema")]
     pub value: f64,
-    /// What was expected.
+    /// What was expected; null when nothing was.
+    #[serde(with = "nullable")]
+    #[schemars(schema_with = "nullable::schema")]
     pub expected: f64,
     /// Lower end of the 95 % prediction interval.
+    #[serde(with = "nullable")]
+    #[schemars(schema_with = "nullable::schema")]
     pub lower: f64,
     /// Upper end of the 95 % prediction interval.
+    #[serde(with = "nullable")]
+    #[schemars(schema_with = "nullable::schema")]
     pub upper: f64,
     /// Score of this feature alone, 0 to 100.
     pub score: f64,
@@ -212,4 +221,25 @@ pub struct Incident {
     pub alerts: Vec<String>,
     /// Log rows behind all of them, grouped by log name.
     pub suspicious_records: SuspiciousRecords,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[test]
+    fn a_reading_without_a_value_reads_back() {
+        let reading =
+            Reading { value: f64::NAN, expected: 1.0, lower: 0.5, upper: f64::NAN, score: 0.0, contribution: 0.0 };
+        let text = serde_json::to_string(&reading).unwrap();
+        assert!(text.starts_with(r#"{"value":null,"expected":1.0,"lower":0.5,"upper":null,"#), "{text}");
+        let back: Reading = serde_json::from_str(&text).unwrap();
+        assert!(back.value.is_nan() && back.upper.is_nan());
+        assert_eq!((back.expected, back.lower), (1.0, 0.5));
+        let schema = schemars::schema_for!(Reading);
+        assert_eq!(schema.pointer("/properties/value/type"), Some(&serde_json::json!(["number", "null"])));
+        assert!(schema.pointer("/required").unwrap().as_array().unwrap().iter().any(|name| name == "value"));
+    }
 }

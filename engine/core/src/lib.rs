@@ -4,6 +4,7 @@ pub mod alert;
 pub mod digest;
 pub mod entity;
 pub mod log;
+pub mod nullable;
 pub mod score;
 pub mod table;
 pub mod time;
