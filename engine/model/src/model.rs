@@ -1,0 +1,270 @@
+//! All entities of one detector: score, learn, train, adopt.
+
+use std::collections::BTreeMap;
+
+use margay_core::{Entity, ModelInfo, Score, ScoreState, Time, digest};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::pool::Pool;
+use crate::role::{Role, roles};
+use crate::season::Grid;
+use crate::spec::{Kind, Observation, Past, Spec};
+use crate::tail::Tally;
+use crate::track::{Frame, Method, Sample, Track};
+use crate::{distribution, level};
+
+/// Days of buckets after which an entity counts as known.
+const MATURE_DAYS: f64 = 2.0;
+/// Days after which the residuals of all entities have been half forgotten.
+const POOL_HALF_LIFE_DAYS: f64 = 14.0;
+
+/// What a training learnt.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    trained_until: Time,
+    digest: String,
+    tracks: Vec<(Entity, Vec<Option<Track>>)>,
+}
+
+impl Snapshot {
+    /// Digest of all that was learnt.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// It learnt from buckets before this time.
+    #[must_use]
+    pub fn trained_until(&self) -> Time {
+        self.trained_until
+    }
+}
+
+/// A model of all entities of one detector.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Model {
+    spec: Spec,
+    entities: Vec<Entity>,
+    tracks: Vec<Vec<Option<Track>>>,
+    pools: Vec<Pool>,
+    keys: Vec<u64>,
+    digest: String,
+    trained_until: Option<Time>,
+    #[serde(skip)]
+    index: BTreeMap<Entity, usize>,
+}
+
+impl Model {
+    /// A model that knows nothing yet.
+    #[must_use]
+    pub fn new(spec: Spec) -> Self {
+        let pools = vec![Pool::default(); spec.features.len()];
+        Self {
+            spec,
+            entities: Vec::new(),
+            tracks: Vec::new(),
+            pools,
+            keys: Vec::new(),
+            digest: String::new(),
+            trained_until: None,
+            index: BTreeMap::new(),
+        }
+    }
+
+    /// Index of an entity, which is added where it is new. Indices are dense and never change.
+    pub fn entity(&mut self, entity: &Entity) -> usize {
+        if self.index.len() != self.entities.len() {
+            self.index = self.entities.iter().cloned().enumerate().map(|(at, entity)| (entity, at)).collect();
+        }
+        if let Some(&at) = self.index.get(entity) {
+            return at;
+        }
+        let at = self.entities.len();
+        let methods = roles(&self.spec);
+        self.tracks.push(methods.iter().map(|role| role.method().map(Track::new)).collect());
+        let key = digest(&[entity.to_json()]);
+        self.keys.push(u64::from_str_radix(&key, 16).unwrap_or(0));
+        self.entities.push(entity.clone());
+        self.index.insert(entity.clone(), at);
+        at
+    }
+
+    /// All entities by index.
+    #[must_use]
+    pub fn entities(&self) -> &[Entity] {
+        &self.entities
+    }
+
+    /// Judges a bucket by what was known before it: for each observation one score a feature.
+    #[must_use]
+    pub fn score(&self, bucket: Time, observations: &[Observation<'_>]) -> Vec<Vec<Score>> {
+        let roles = roles(&self.spec);
+        observations.iter().map(|observation| self.score_one(bucket, observation, &roles)).collect()
+    }
+
+    fn score_one(&self, bucket: Time, observation: &Observation<'_>, roles: &[Role]) -> Vec<Score> {
+        let value = |feature: usize| observation.values.get(feature).copied().unwrap_or(f64::NAN);
+        let judge = |(feature, role): (usize, &Role)| match (role, &self.spec.kind) {
+            (Role::Rule, Kind::Limit(limit)) => limit.score(value(feature)),
+            (Role::Judged { method, weight }, _) => {
+                let Some(Some(track)) = self.tracks.get(observation.entity).and_then(|tracks| tracks.get(feature))
+                else {
+                    return Score::absent(ScoreState::Error);
+                };
+                let sample = self.sample(bucket, observation, feature, *weight);
+                let mut score = track.score(&sample, &self.frame(feature, *method));
+                if score.state == ScoreState::Scored && self.maturity(observation.entity) < 1.0 {
+                    score.state = ScoreState::Warming;
+                }
+                score
+            }
+            _ => companion(value(feature)),
+        };
+        roles.iter().enumerate().map(judge).collect()
+    }
+
+    fn sample(&self, bucket: Time, observation: &Observation<'_>, feature: usize, weight: Option<usize>) -> Sample {
+        let value = |feature: usize| observation.values.get(feature).copied().unwrap_or(f64::NAN);
+        let key = self.keys.get(observation.entity).copied().unwrap_or(0);
+        Sample {
+            time: bucket,
+            value: value(feature),
+            weight: weight.map_or_else(|| self.plain_weight(), value),
+            tie: distribution::tie(self.spec.seed, key ^ (feature as u64).wrapping_mul(0x9e37_79b9), bucket.0),
+        }
+    }
+
+    fn plain_weight(&self) -> f64 {
+        if matches!(self.spec.kind, Kind::Count(_)) { 1.0 } else { f64::NAN }
+    }
+
+    fn frame(&self, feature: usize, method: Method) -> Frame<'_> {
+        Frame { method, direction: self.spec.direction, bucket: self.spec.bucket, pool: &self.pools[feature] }
+    }
+
+    /// Takes in a bucket after its decisions. `held[i]` tells that the entity of observation `i` has an
+    /// open episode: it is not learnt, but a shift that lasts for a day is accepted.
+    pub fn learn(&mut self, bucket: Time, observations: &[Observation<'_>], held: &[bool]) {
+        let roles = roles(&self.spec);
+        for (feature, role) in roles.iter().enumerate() {
+            let Role::Judged { method, weight } = role else { continue };
+            let mut lessons = Vec::new();
+            for (at, observation) in observations.iter().enumerate() {
+                let held = held.get(at).copied().unwrap_or(false);
+                let sample = self.sample(bucket, observation, feature, *weight);
+                let Some(slot) = self.tracks.get_mut(observation.entity).and_then(|tracks| tracks.get_mut(feature))
+                else {
+                    continue;
+                };
+                let Some(mut track) = slot.take() else { continue };
+                let lesson = track.learn(&sample, held, &self.frame(feature, *method));
+                let share = match &track {
+                    Track::Rate(rate) if lesson.is_some() => rate.share(),
+                    _ => None,
+                };
+                self.tracks[observation.entity][feature] = Some(track);
+                if let Some(lesson) = lesson {
+                    lessons.push((lesson, share, sample.weight));
+                }
+            }
+            self.share(bucket, feature, &lessons);
+        }
+    }
+
+    fn share(&mut self, bucket: Time, feature: usize, lessons: &[(crate::track::Lesson, Option<(f64, f64)>, f64)]) {
+        let day = level::buckets_a_day(self.spec.bucket);
+        let pool = &mut self.pools[feature];
+        if bucket.0.rem_euclid(margay_core::Period::DAY.0) == 0 {
+            let keep = (-std::f64::consts::LN_2 / POOL_HALF_LIFE_DAYS).exp();
+            pool.tallies.iter_mut().for_each(|tally| tally.forget(keep));
+        }
+        for (lesson, share, weight) in lessons {
+            if pool.tallies.len() < lesson.residuals.len() {
+                pool.tallies.resize(lesson.residuals.len(), Tally::default());
+            }
+            for (tally, &z) in pool.tallies.iter_mut().zip(&lesson.residuals) {
+                tally.add(z);
+            }
+            if let Some(square) = lesson.square {
+                pool.weight.learn(square, *weight);
+            }
+            if let Some((rate, dispersion)) = share {
+                let half_life = day * self.entities.len().max(1) as f64;
+                pool.level.learn(*rate, half_life);
+                pool.dispersion.learn(*dispersion, half_life);
+            }
+        }
+    }
+
+    /// Learns from the stored past before `until`. The model itself is not changed: see [`Model::adopt`].
+    #[must_use]
+    pub fn train(&self, until: Time, past: &[Past]) -> Snapshot {
+        let roles = roles(&self.spec);
+        let tracks: Vec<(Entity, Vec<Option<Track>>)> = past
+            .par_iter()
+            .filter_map(|past| {
+                let entity = self.entities.get(past.entity)?.clone();
+                let tracks = roles.iter().enumerate().map(|(feature, role)| self.train_one(until, past, feature, role));
+                Some((entity, tracks.collect()))
+            })
+            .collect();
+        let bytes = postcard::to_allocvec(&tracks).expect("numbers and texts serialise");
+        Snapshot { trained_until: until, digest: digest(&[bytes]), tracks }
+    }
+
+    fn train_one(&self, until: Time, past: &Past, feature: usize, role: &Role) -> Option<Track> {
+        let Role::Judged { method, weight } = role else { return None };
+        let history = self.spec.kind.history()?;
+        let values = past.values.get(feature)?;
+        let bucket = self.spec.bucket;
+        let end = (until.since(past.start).0 / bucket.0.max(1)).clamp(0, values.len() as i64) as usize;
+        let first = end.saturating_sub(history.history.per(bucket).max(1) as usize);
+        let weights = weight.and_then(|weight| past.values.get(weight)).and_then(|weights| weights.get(first..end));
+        let grid = Grid { start: past.start.plus(bucket.times(first as i64)), bucket, values: &values[first..end] };
+        Some(Track::train(&grid, weights, &history.seasonality, &self.frame(feature, *method)))
+    }
+
+    /// Takes over what a training learnt. Entities that it does not hold stay as they are.
+    pub fn adopt(&mut self, snapshot: Snapshot) {
+        let day = level::buckets_a_day(self.spec.bucket);
+        self.digest = snapshot.digest;
+        self.trained_until = Some(snapshot.trained_until);
+        for (entity, trained) in snapshot.tracks {
+            let at = self.entity(&entity);
+            for (here, there) in self.tracks[at].iter_mut().zip(&trained) {
+                if let (Some(here), Some(there)) = (here.as_mut(), there) {
+                    here.adopt(there, day);
+                }
+            }
+        }
+    }
+
+    /// Name, digest and time of the training in use.
+    #[must_use]
+    pub fn info(&self) -> ModelInfo {
+        ModelInfo {
+            kind: self.spec.kind.name().to_owned(),
+            digest: self.digest.clone(),
+            trained_until: self.trained_until,
+        }
+    }
+
+    /// How much of an entity's own past is known, 0 to 1; below 1 its scores are `warming`.
+    #[must_use]
+    pub fn maturity(&self, entity: usize) -> f64 {
+        if matches!(self.spec.kind, Kind::Limit(_)) {
+            return 1.0;
+        }
+        let wanted = MATURE_DAYS * level::buckets_a_day(self.spec.bucket);
+        let tracks = self.tracks.get(entity).map_or(&[][..], Vec::as_slice);
+        let seen = tracks.iter().flatten().map(Track::seen).fold(0.0, f64::max);
+        (seen / wanted).min(1.0)
+    }
+}
+
+/// A feature that only goes with others: shown, never anomalous.
+fn companion(value: f64) -> Score {
+    let state = if value.is_nan() { ScoreState::NoData } else { ScoreState::Scored };
+    Score { value, expected: value, lower: value, upper: value, score: 0.0, state }
+}

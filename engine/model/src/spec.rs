@@ -1,0 +1,103 @@
+//! What a model is asked to do, and the shapes in which it is fed.
+
+use margay_core::{Direction, Period, Time};
+use serde::{Deserialize, Serialize};
+
+use crate::limit::Limit;
+
+/// What to model, in which grid.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Spec {
+    /// Which model.
+    pub kind: Kind,
+    /// The side on which a value counts as anomalous.
+    pub direction: Direction,
+    /// Length of the buckets.
+    pub bucket: Period,
+    /// Names of the features, in the order of every `values`.
+    pub features: Vec<String>,
+    /// Decides ties of discrete distributions, so that equal runs give equal scores.
+    pub seed: u64,
+}
+
+/// The models of one value in time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// The value against a number.
+    Limit(Limit),
+    /// Amounts with a daily and weekly rhythm, such as bytes.
+    Seasonal(History),
+    /// Low or sparse counts.
+    Count(History),
+    /// A share: `hits` of `total`.
+    Ratio(History),
+    /// Durations, weighted by `count`.
+    Latency(History),
+    /// Looks at the series and chooses.
+    Auto(History),
+}
+
+impl Kind {
+    /// The name under which a detector asks for the model.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Limit(_) => "limit",
+            Self::Seasonal(_) => "seasonal",
+            Self::Count(_) => "count",
+            Self::Ratio(_) => "ratio",
+            Self::Latency(_) => "latency",
+            Self::Auto(_) => "auto",
+        }
+    }
+
+    /// What it learns from; `None` where there is nothing to learn.
+    #[must_use]
+    pub fn history(&self) -> Option<&History> {
+        match self {
+            Self::Limit(_) => None,
+            Self::Seasonal(history)
+            | Self::Count(history)
+            | Self::Ratio(history)
+            | Self::Latency(history)
+            | Self::Auto(history) => Some(history),
+        }
+    }
+}
+
+/// How far a model looks back, and for which rhythms.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct History {
+    /// Lengths after which the value may repeat, each a multiple of the bucket.
+    pub seasonality: Vec<Period>,
+    /// How much of the past a training reads.
+    pub history: Period,
+}
+
+impl Default for History {
+    /// A day and a week, learnt from four weeks.
+    fn default() -> Self {
+        Self { seasonality: vec![Period::DAY, Period::WEEK], history: Period::DAY.times(28) }
+    }
+}
+
+/// One entity in one bucket.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Observation<'a> {
+    /// Index of the entity, from [`crate::Model::entity`].
+    pub entity: usize,
+    /// One value for each feature; `NaN` is missing.
+    pub values: &'a [f64],
+}
+
+/// The stored past of one entity.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Past {
+    /// Index of the entity, from [`crate::Model::entity`].
+    pub entity: usize,
+    /// Start of the first bucket.
+    pub start: Time,
+    /// For each feature one value a bucket without jumps; `NaN` is a gap or held out of training.
+    pub values: Vec<Vec<f64>>,
+}
