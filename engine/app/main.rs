@@ -1,2 +1,75 @@
-//! The margay command.
-fn main() {}
+//! The margay command: reads logs, learns what is normal, raises alerts.
+
+mod chart;
+mod cli;
+mod commands;
+mod compose;
+mod detect;
+mod ingest;
+mod lint;
+mod models;
+mod open;
+mod outlet;
+mod pipeline;
+mod progress;
+mod quarantine;
+mod scores;
+mod shipped;
+mod specs;
+mod state;
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use clap::Parser;
+use cli::{Cli, Command};
+use tracing_subscriber::EnvFilter;
+
+/// What a command ends with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// All is well.
+    Ok = 0,
+    /// There are findings: lint problems, failed tests, missed incidents.
+    Findings = 1,
+    /// Something failed at run time.
+    Failed = 2,
+    /// The configuration is wrong.
+    Configuration = 3,
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { Exit::Failed as u8 } else { Exit::Ok as u8 });
+        }
+    };
+    let filter = EnvFilter::try_new(&cli.log).unwrap_or_else(|_| EnvFilter::new("warn"));
+    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour).init();
+    match dispatch(&cli) {
+        Ok(exit) => ExitCode::from(exit as u8),
+        Err(error) => {
+            eprintln!("margay: {error:#}");
+            ExitCode::from(Exit::Failed as u8)
+        }
+    }
+}
+
+fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
+    match &cli.command {
+        Command::Demo(args) => commands::demo::run(cli, args),
+        Command::Check(args) => commands::check::run(cli, args),
+        Command::Schema { kind } => commands::schema::run(*kind),
+        Command::Run(args) => commands::run::run(cli, args),
+        Command::Replay(args) => commands::replay::run(cli, args),
+        Command::Explain(args) => commands::explain::run(cli, args),
+        Command::Status => commands::status::run(cli),
+        Command::Alerts(args) => commands::alerts::run(cli, args),
+        Command::Generate(args) => commands::generate::run(cli, args),
+        Command::Completions { shell } => commands::schema::completions(*shell),
+        Command::Man => commands::schema::manual(),
+    }
+}

@@ -1,0 +1,207 @@
+//! What the user may type.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use margay_core::{Period, Time};
+
+/// Declarative anomaly detection for Kubernetes clusters: one YAML file a detector.
+#[derive(Debug, Parser)]
+#[command(name = "margay", version, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    /// Configuration of the engine.
+    #[arg(long, short, global = true, default_value = "margay.yaml", env = "MARGAY_CONFIG", value_hint = ValueHint::FilePath)]
+    pub config: PathBuf,
+    /// Form of what is printed on standard output.
+    #[arg(long, short, global = true, value_enum, default_value_t)]
+    pub output: Output,
+    /// What is logged on standard error: error, warn, info, debug, or a tracing filter.
+    #[arg(long, global = true, default_value = "warn", env = "MARGAY_LOG")]
+    pub log: String,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Form of what is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON document.
+    Json,
+}
+
+/// What margay can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write seeded logs with planted incidents, run the shipped detectors on them, print what was found.
+    Demo(DemoArgs),
+    /// Load everything, plan every query, compile every template, and print all problems.
+    Check(CheckArgs),
+    /// Print a JSON Schema (draft-07).
+    Schema {
+        /// Of which document.
+        #[arg(value_enum)]
+        kind: SchemaKind,
+    },
+    /// Read what is new, judge every complete bucket, deliver alerts.
+    Run(RunArgs),
+    /// Run over history with a virtual clock: the same results as live.
+    Replay(ReplayArgs),
+    /// Say why an alert fired, or why a bucket did not.
+    Explain(ExplainArgs),
+    /// Print the state of every detector.
+    Status,
+    /// List alerts.
+    Alerts(AlertsArgs),
+    /// Write seeded Calico logs of a small cluster.
+    Generate(GenerateArgs),
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell.
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page.
+    Man,
+}
+
+/// Documents that have a schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SchemaKind {
+    /// margay.yaml.
+    Engine,
+    /// A file of detectors.d.
+    Detector,
+    /// An alert in JSON.
+    Alert,
+}
+
+/// Arguments of `demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Folder for logs, configuration, alerts and policies.
+    #[arg(long, default_value = "margay-demo", value_hint = ValueHint::DirPath)]
+    pub out: PathBuf,
+    /// Seed of the logs: the same seed writes the same bytes.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Days of logs.
+    #[arg(long, default_value_t = 14, value_parser = clap::value_parser!(u32).range(2..=90))]
+    pub days: u32,
+    /// Pods of the cluster.
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(30..=5000))]
+    pub pods: u32,
+}
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Detector files or folders; without any, everything that margay.yaml names.
+    #[arg(value_hint = ValueHint::AnyPath)]
+    pub paths: Vec<PathBuf>,
+    /// Form of the problems.
+    #[arg(long, value_enum)]
+    pub format: Option<CheckFormat>,
+}
+
+/// Form of the problems that `check` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CheckFormat {
+    /// For people.
+    Text,
+    /// One JSON array.
+    Json,
+}
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// One cycle, then end.
+    #[arg(long)]
+    pub once: bool,
+    /// Act as if it were this time (RFC 3339, or a date).
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<Time>,
+    /// Train every detector at the end of the cycle, besides the daily schedule.
+    #[arg(long)]
+    pub train: bool,
+    /// Write this cycle's scores (.csv or .parquet).
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub scores: Option<PathBuf>,
+}
+
+/// Arguments of `replay`.
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// First bucket to report (RFC 3339, or a date); without it, the first there is.
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<Time>,
+    /// End of the last bucket to report; without it, the end of the logs.
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<Time>,
+    /// Write every score (.csv or .parquet).
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub scores: Option<PathBuf>,
+    /// Write every alert (NDJSON).
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub alerts: Option<PathBuf>,
+}
+
+/// Arguments of `explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// An alert's id (or how it begins), or a detector's name.
+    pub subject: String,
+    /// With a detector: the entity, as JSON or as its values joined by `/`.
+    #[arg(long)]
+    pub entity: Option<String>,
+    /// With a detector: a time in the bucket (RFC 3339).
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<Time>,
+}
+
+/// Arguments of `alerts`.
+#[derive(Debug, Args)]
+pub struct AlertsArgs {
+    /// Only of this detector.
+    #[arg(long)]
+    pub detector: Option<String>,
+    /// Only of entities whose text contains this.
+    #[arg(long)]
+    pub entity: Option<String>,
+    /// Only with this status.
+    #[arg(long)]
+    pub status: Option<String>,
+    /// Only those that ended within this time before the newest one.
+    #[arg(long, value_name = "PERIOD")]
+    pub since: Option<Period>,
+    /// Group alerts of one entity at the same time into incidents.
+    #[arg(long)]
+    pub incidents: bool,
+}
+
+/// Arguments of `generate`.
+#[derive(Debug, Args)]
+pub struct GenerateArgs {
+    /// Folder to write to.
+    #[arg(long, value_hint = ValueHint::DirPath)]
+    pub out: PathBuf,
+    /// Seed: the same seed writes the same bytes.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Days of logs.
+    #[arg(long, default_value_t = 14, value_parser = clap::value_parser!(u32).range(1..=400))]
+    pub days: u32,
+    /// Pods of the cluster.
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(30..=5000))]
+    pub pods: u32,
+    /// Incidents to plant: `all`, `none`, or kinds separated by commas.
+    #[arg(long, default_value = "all")]
+    pub incidents: String,
+    /// End of the logs (RFC 3339, or a date).
+    #[arg(long, value_name = "TIME", default_value = "2026-11-16")]
+    pub end: Time,
+}

@@ -1,0 +1,75 @@
+//! `alerts`: what was raised.
+
+use anyhow::bail;
+use margay_core::{Alert, Incident};
+use margay_decide::incidents;
+use margay_render::plain;
+
+use super::{print, print_json};
+use crate::Exit;
+use crate::cli::{AlertsArgs, Cli, Output};
+use crate::open::{self, Opened};
+
+/// Statuses that `--status` takes.
+const STATUSES: [&str; 5] = ["open", "updated", "closed", "amended", "withdrawn"];
+
+/// Lists alerts or incidents.
+pub fn run(cli: &Cli, args: &AlertsArgs) -> anyhow::Result<Exit> {
+    if let Some(status) = args.status.as_deref().filter(|status| !STATUSES.contains(status)) {
+        bail!("`{status}` is no status of an alert; there are {}", STATUSES.join(", "));
+    }
+    let pipeline = match open::pipeline(cli)? {
+        Opened::Ready(pipeline) => pipeline,
+        Opened::Refused => return Ok(Exit::Configuration),
+    };
+    let mut alerts = pipeline.state.alerts()?;
+    let newest = alerts.iter().map(|alert| alert.end).max();
+    alerts.retain(|alert| {
+        args.detector.as_ref().is_none_or(|name| alert.detector == *name)
+            && args.entity.as_ref().is_none_or(|text| alert.entity.to_string().contains(text))
+            && args.status.as_ref().is_none_or(|status| alert.status.to_string() == *status)
+            && args.since.is_none_or(|since| newest.is_none_or(|newest| alert.end >= newest.minus(since)))
+    });
+    match (args.incidents, cli.output) {
+        (true, Output::Json) => print_json(&incidents(&alerts))?,
+        (true, Output::Text) => print(&incident_lines(&incidents(&alerts)))?,
+        (false, Output::Json) => print_json(&alerts)?,
+        (false, Output::Text) => print(&alert_lines(&alerts))?,
+    }
+    Ok(Exit::Ok)
+}
+
+fn alert_lines(alerts: &[Alert]) -> String {
+    let mut text = String::new();
+    for alert in alerts {
+        text.push_str(&format!(
+            "{}  {}  {:<9}  {:>3}  {:<22}  {}\n",
+            alert.id, alert.start, alert.status, alert.severity, alert.detector, alert.summary
+        ));
+    }
+    text.push_str(&format!("{} alerts\n", alerts.len()));
+    text
+}
+
+fn incident_lines(incidents: &[Incident]) -> String {
+    let mut text = String::new();
+    for incident in incidents {
+        let records: Vec<String> = incident
+            .suspicious_records
+            .iter()
+            .map(|(log, records)| format!("{log} {}", records.rows.len() as u64 + records.left_out))
+            .collect();
+        text.push_str(&format!(
+            "{}  {} to {}  {:>3}  {:<40}  {}  ({})\n",
+            incident.id,
+            incident.start,
+            incident.end,
+            incident.severity,
+            plain(&incident.entity.to_string()),
+            incident.detectors.join(", "),
+            records.join(", ")
+        ));
+    }
+    text.push_str(&format!("{} incidents\n", incidents.len()));
+    text
+}

@@ -1,0 +1,243 @@
+//! Source → features: brings the feature stores up to date, reading only files that are new.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use margay_core::{Time, TimeRange};
+use margay_features::{Feed, Layout, Limits, Plan, Store, StoreError, aggregate};
+use margay_source::{FileInfo, Flow, Log, Scan, ScanReport};
+use tracing::{info, warn};
+
+use crate::progress::Progress;
+use crate::specs::Definition;
+use crate::state::{Ingested, State, StateError};
+
+/// Files remembered after they were removed, at most; the oldest go first.
+const GONE_FILES_MOST: usize = 10_000;
+
+/// A detector that can run: its definition, its plan and its store.
+pub struct Ready {
+    /// What the user wrote, as the stages take it.
+    pub definition: Definition,
+    /// The compiled query.
+    pub plan: Plan,
+    /// Where its features are kept.
+    pub store: Store,
+}
+
+/// What reading one log came to.
+#[derive(Clone, Debug, Default)]
+pub struct LogReport {
+    /// Rows read.
+    pub rows: u64,
+    /// What the source said, if it read anything.
+    pub scan: Option<ScanReport>,
+    /// Detectors whose features could not be made, and why.
+    pub failed: BTreeMap<String, String>,
+    /// Ranges whose features changed, by detector.
+    pub changed: BTreeMap<String, TimeRange>,
+}
+
+/// Why a log's features could not be brought up to date at all.
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    /// A feature store failed.
+    #[error("features of {detector} cannot be kept")]
+    Store {
+        /// Whose.
+        detector: String,
+        /// Why.
+        source: StoreError,
+    },
+    /// The state failed.
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
+/// Opens the store that holds a definition's features.
+///
+/// # Errors
+/// The folder cannot be made or read.
+pub fn open_store(dir: &Path, definition: &Definition, plan: &Plan) -> Result<Store, StoreError> {
+    let layout = Layout {
+        bucket: definition.query.bucket,
+        entity_columns: definition.query.entity.iter().map(|(name, _)| name.clone()).collect(),
+        features: plan.features().to_vec(),
+    };
+    Store::open(&dir.join("features"), &definition.name, &definition.data_digest, layout)
+}
+
+/// Reads what is new in `log` for all of its detectors in one pass, and stores their features.
+/// Detectors that have seen other files than most are read for on their own.
+///
+/// # Errors
+/// The state cannot be read or written. A detector that fails is in the report.
+pub fn ingest(
+    log: &Log,
+    detectors: &[&Ready],
+    state: &State,
+    limits: &Limits,
+    progress: &Progress,
+) -> Result<LogReport, IngestError> {
+    let mut report = LogReport::default();
+    let mut groups: BTreeMap<Vec<String>, Vec<&Ready>> = BTreeMap::new();
+    for ready in detectors {
+        let known = state.ingested(&ready.key())?;
+        groups.entry(known.files.keys().cloned().collect()).or_default().push(ready);
+    }
+    for group in groups.values() {
+        ingest_group(log, group, state, &Pass { limits, progress }, &mut report)?;
+    }
+    Ok(report)
+}
+
+struct Pass<'a> {
+    limits: &'a Limits,
+    progress: &'a Progress,
+}
+
+fn ingest_group(
+    log: &Log,
+    group: &[&Ready],
+    state: &State,
+    pass: &Pass,
+    report: &mut LogReport,
+) -> Result<(), IngestError> {
+    let known = state.ingested(&group[0].key())?;
+    let Some(work) = Work::plan(log, group, &known, pass.progress) else { return Ok(()) };
+    let plans: Vec<&Plan> = group.iter().map(|ready| &ready.plan).collect();
+    let scan = Scan { columns: union(group), range: work.rows, files: Some(work.paths.clone()), threads: threads() };
+    let scanned = Mutex::new(ScanReport::default());
+    let tables = aggregate(&plans, work.buckets, pass.limits, &|feed: &Feed| {
+        let sink = |batch| if feed.push(batch) { Flow::Continue } else { Flow::Stop };
+        let done = log.scan(&scan, &sink, &|bytes| pass.progress.advance(bytes));
+        *scanned.lock().expect("one producer") = done;
+    });
+    let scanned = scanned.into_inner().expect("one producer");
+    let files = remember(log, &known, &scanned);
+    report.rows += scanned.rows;
+    for (ready, table) in group.iter().zip(tables) {
+        let name = &ready.definition.name;
+        match table {
+            Ok(table) => {
+                let kept = ready.store.write(&table, work.buckets);
+                kept.map_err(|source| IngestError::Store { detector: name.clone(), source })?;
+                let change = state.write()?;
+                change.put_ingested(&ready.key(), &files)?;
+                change.commit()?;
+                report.changed.insert(name.clone(), work.buckets);
+            }
+            Err(error) => {
+                warn!(detector = name, %error, "features could not be made");
+                report.failed.insert(name.clone(), chain(&error));
+            }
+        }
+    }
+    info!(log = group[0].definition.query.log, rows = scanned.rows, bad_rows = scanned.bad_rows, "log read");
+    report.scan = Some(scanned);
+    Ok(())
+}
+
+/// Which files to read, and for which time.
+struct Work {
+    paths: Vec<PathBuf>,
+    /// Starts of the buckets whose features are made anew.
+    buckets: TimeRange,
+    /// Rows that these buckets are made of.
+    rows: TimeRange,
+}
+
+impl Work {
+    /// `None` where every file is known. On the first pass everything is read; later, new files and
+    /// the known ones that share a bucket with them, so that features of those buckets are whole.
+    fn plan(log: &Log, group: &[&Ready], known: &Ingested, progress: &Progress) -> Option<Self> {
+        let is_known = |file: &&FileInfo| known.files.contains_key(&file.fingerprint);
+        let fresh: Vec<PathBuf> =
+            log.files().iter().filter(|file| !is_known(file)).map(|file| file.path.clone()).collect();
+        if fresh.is_empty() {
+            return None;
+        }
+        if known.files.is_empty() {
+            return Some(Self { paths: fresh, buckets: TimeRange::ALL, rows: TimeRange::ALL });
+        }
+        let times = Scan { columns: Vec::new(), range: TimeRange::ALL, files: Some(fresh.clone()), threads: threads() };
+        let spans = log.scan(&times, &|_| Flow::Continue, &|bytes| progress.advance(bytes));
+        let nothing = TimeRange { start: Time::MIN, end: Time::MIN };
+        let span = scanned_span(&spans).unwrap_or(nothing);
+        let buckets = group.iter().fold(span, |range, ready| range.hull(ready.aligned(span)));
+        let longest = group.iter().map(|ready| ready.definition.query.bucket).max().unwrap_or_default();
+        let rows = TimeRange { start: buckets.start, end: buckets.end.plus(longest) };
+        let touched = log.files().iter().filter(|file| {
+            fresh.contains(&file.path) || known.files.get(&file.fingerprint).is_some_and(|span| span.overlaps(&rows))
+        });
+        Some(Self { paths: touched.map(|file| file.path.clone()).collect(), buckets, rows })
+    }
+}
+
+/// Files that the features include after this pass: those known before, and those read without an error.
+fn remember(log: &Log, known: &Ingested, scanned: &ScanReport) -> Ingested {
+    let mut files = known.files.clone();
+    for report in &scanned.files {
+        let Some(info) = log.files().iter().find(|file| file.path == report.path) else { continue };
+        let nothing = TimeRange { start: Time::MIN, end: Time::MIN };
+        files.insert(info.fingerprint.clone(), report.span.unwrap_or(nothing));
+    }
+    let here: BTreeSet<&str> = log.files().iter().map(|file| &file.fingerprint[..]).collect();
+    let mut gone: Vec<(Time, String)> = files
+        .iter()
+        .filter(|(fingerprint, _)| !here.contains(&fingerprint[..]))
+        .map(|(fingerprint, span)| (span.end, fingerprint.clone()))
+        .collect();
+    gone.sort_unstable();
+    for (_, fingerprint) in gone.iter().take(gone.len().saturating_sub(GONE_FILES_MOST)) {
+        files.remove(fingerprint);
+    }
+    Ingested { files }
+}
+
+fn scanned_span(report: &ScanReport) -> Option<TimeRange> {
+    report.files.iter().filter_map(|file| file.span).reduce(TimeRange::hull)
+}
+
+fn union(group: &[&Ready]) -> Vec<String> {
+    let mut columns: Vec<String> = group.iter().flat_map(|ready| ready.plan.columns().to_vec()).collect();
+    columns.sort_unstable();
+    columns.dedup();
+    columns
+}
+
+/// Threads that decode: all there are.
+pub fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// An error and its causes in one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text.push_str(": ");
+        text.push_str(&next.to_string());
+        cause = next.source();
+    }
+    text
+}
+
+impl Ready {
+    /// Names what the features are made of.
+    #[must_use]
+    pub fn key(&self) -> String {
+        format!("{}/{}", self.definition.name, self.definition.data_digest)
+    }
+
+    /// `range` widened to whole buckets.
+    fn aligned(&self, range: TimeRange) -> TimeRange {
+        let bucket = self.definition.query.bucket;
+        let end = range.end.floor(bucket);
+        TimeRange {
+            start: range.start.floor(bucket),
+            end: if end < range.end { end.plus(bucket) } else { end },
+        }
+    }
+}

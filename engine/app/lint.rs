@@ -1,0 +1,84 @@
+//! Problems that only planning and compiling show, placed in the YAML.
+
+use std::path::PathBuf;
+
+use margay_config::{Loaded, LoadedDetector, Problem};
+use margay_features::{Part, Plan, QueryError};
+use margay_render::{TemplateError, Templates};
+use margay_source::Log;
+
+use crate::open;
+use crate::specs;
+
+/// Everything that is wrong with the loaded configuration: its own problems, queries that cannot be
+/// planned against their log, templates that cannot be compiled. Ordered by file and place.
+#[must_use]
+pub fn problems(loaded: &Loaded) -> Vec<Problem> {
+    let mut problems = loaded.problems.clone();
+    let (logs, lost) = open::logs(loaded);
+    let dir = loaded.engine.templates.as_ref().map(|dir| loaded.root.join(dir));
+    let templates = match Templates::load(dir.as_deref()) {
+        Ok(templates) => Some(templates),
+        Err(errors) => {
+            problems.extend(errors.into_iter().map(|error| template_problem(loaded, error)));
+            None
+        }
+    };
+    for one in &loaded.detectors {
+        let query = specs::query(&one.detector);
+        let schema = logs.get(&query.log).map(Log::schema).or_else(|| specs::preset_schema(&loaded.engine, &query.log));
+        if let (None, Some(reason)) = (&schema, lost.get(&query.log)) {
+            let message = format!("the log `{}` cannot be read: {reason}", query.log);
+            problems.push(one.problem(&["log"], None, "log-unreadable", message, None));
+        }
+        if let Some(schema) = schema {
+            let errors = Plan::compile(&query, schema).err().unwrap_or_default();
+            problems.extend(errors.iter().map(|error| query_problem(one, error)));
+        }
+        if let Some(templates) = &templates {
+            problems.extend(summary_problem(one, templates));
+        }
+    }
+    problems.sort_by(|a, b| (&a.file, a.line, a.column, &a.rule).cmp(&(&b.file, b.line, b.column, &b.rule)));
+    problems
+}
+
+/// A query's error at its place in the detector's file.
+#[must_use]
+pub fn query_problem(one: &LoadedDetector, error: &QueryError) -> Problem {
+    let index;
+    let (key, rule): (Vec<&str>, &'static str) = match &error.part {
+        Part::Entity(at) => {
+            index = at.to_string();
+            (vec!["entity", &index], "sql-entity")
+        }
+        Part::Filter => (vec!["where"], "sql-where"),
+        Part::Feature(name) => (vec!["features", name], "sql-feature"),
+        Part::Exclude(at) => {
+            index = at.to_string();
+            (vec!["exclude", &index, "where"], "sql-exclude")
+        }
+        Part::Requires(at) => {
+            index = at.to_string();
+            (vec!["requires", &index], "unknown-column")
+        }
+        Part::Sql => (vec!["sql"], "sql"),
+    };
+    one.problem(&key, Some((error.line, error.column)), rule, error.message.clone(), error.hint.clone())
+}
+
+fn summary_problem(one: &LoadedDetector, templates: &Templates) -> Option<Problem> {
+    let features: Vec<String> = one.detector.features.names().into_iter().map(str::to_owned).collect();
+    let columns: Vec<String> = one.detector.entity_columns().into_iter().map(|(name, _)| name).collect();
+    let error = templates.check_summary(&one.detector.alert.summary, &features, &columns).err()?;
+    let place = Some((error.line, error.column));
+    Some(one.problem(&["alert", "summary"], place, "template", error.message, error.hint))
+}
+
+/// A template's error at its place in the template's file.
+#[must_use]
+pub fn template_problem(loaded: &Loaded, error: TemplateError) -> Problem {
+    let dir = loaded.engine.templates.as_ref().map_or_else(PathBuf::new, |dir| loaded.root.join(dir));
+    let file = dir.join(&error.name);
+    Problem::new(&file, (error.line, error.column), "template", error.message).hint(error.hint)
+}

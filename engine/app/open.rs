@@ -1,0 +1,162 @@
+//! Opens everything a command works on: configuration, logs, plans, state, sinks.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use margay_config::{Loaded, LoadedDetector, Mode, Problem, Severity};
+use margay_deliver::Sink;
+use margay_features::{Limits, Plan};
+use margay_render::Templates;
+use margay_source::Log;
+
+use crate::cli::Cli;
+use crate::ingest::{Ready, chain, open_store};
+use crate::lint;
+use crate::outlet::{Form, Outlet};
+use crate::pipeline::Pipeline;
+use crate::quarantine::Response;
+use crate::specs;
+use crate::state::State;
+
+/// Groups that a query may form at most: one for each entity and bucket.
+const GROUPS_MOST: u64 = 50_000_000;
+
+/// What became of opening.
+pub enum Opened {
+    /// Everything that can run is ready.
+    Ready(Box<Pipeline>),
+    /// The configuration is wrong; the problems were printed.
+    Refused,
+}
+
+/// Opens what margay.yaml names. Detectors with problems are left out and said so; good neighbours run.
+/// With nothing left to run, it is refused.
+///
+/// # Errors
+/// The state cannot be opened.
+pub fn pipeline(cli: &Cli) -> anyhow::Result<Opened> {
+    let loaded = margay_config::load(&cli.config);
+    let templates = Templates::load(loaded.engine.templates.as_ref().map(|dir| loaded.root.join(dir)).as_deref());
+    let mut problems = loaded.problems.clone();
+    let engine_is_wrong = problems.iter().any(|one| one.severity == Severity::Error && one.file == cli.config);
+    let templates = match templates {
+        Ok(templates) => templates,
+        Err(errors) => {
+            problems.extend(errors.into_iter().map(|error| lint::template_problem(&loaded, error)));
+            Templates::load(None).map_err(|errors| anyhow::anyhow!("built-in template {}", errors[0].name))?
+        }
+    };
+    let mut broken: BTreeMap<String, String> = BTreeMap::new();
+    for problem in problems.iter().filter(|one| one.severity == Severity::Error) {
+        eprintln!("{}", problem.render(false));
+        let name = problem.file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        broken.entry(name).or_insert_with(|| format!("{}:{}: {}", problem.file.display(), problem.line, problem.message));
+    }
+    if engine_is_wrong || loaded.detectors.is_empty() {
+        if !engine_is_wrong && broken.is_empty() {
+            eprintln!("{}: there is no detector to run in {:?}", cli.config.display(), loaded.engine.detectors);
+        }
+        return Ok(Opened::Refused);
+    }
+    let state_dir = loaded.root.join(&loaded.engine.state.dir);
+    let state = State::open(&state_dir)?;
+    let (logs, lost) = logs(&loaded);
+    let ready = ready(&loaded, &logs, &lost, &state_dir, &mut broken);
+    Ok(Opened::Ready(Box::new(Pipeline {
+        ready,
+        logs,
+        broken,
+        state,
+        templates,
+        outlet: outlet(&loaded),
+        state_dir,
+        limits: limits(&loaded),
+        records_per_alert: loaded.engine.limits.records_per_alert as usize,
+    })))
+}
+
+/// Opens the logs that are files; of the others, says why not.
+#[must_use]
+pub fn logs(loaded: &Loaded) -> (BTreeMap<String, Log>, BTreeMap<String, String>) {
+    let (mut logs, mut lost) = (BTreeMap::new(), BTreeMap::new());
+    for (name, log) in &loaded.engine.logs {
+        let Some(mut spec) = specs::log(name, log, &loaded.root) else {
+            lost.insert(name.clone(), "the log is not read from files, and this version reads nothing else".to_owned());
+            continue;
+        };
+        spec.bad_row_samples = loaded.engine.limits.bad_row_samples as usize;
+        match Log::open(spec) {
+            Ok(log) => drop(logs.insert(name.clone(), log)),
+            Err(error) => drop(lost.insert(name.clone(), chain(&error))),
+        }
+    }
+    (logs, lost)
+}
+
+fn ready(
+    loaded: &Loaded,
+    logs: &BTreeMap<String, Log>,
+    lost: &BTreeMap<String, String>,
+    state_dir: &Path,
+    broken: &mut BTreeMap<String, String>,
+) -> Vec<Ready> {
+    let mut ready = Vec::new();
+    for one in loaded.detectors.iter().filter(|one| one.detector.mode != Mode::Disabled) {
+        let name = &one.detector.name;
+        let Some(log) = logs.get(&one.detector.log) else {
+            let reason = lost.get(&one.detector.log).map_or("no such log", |reason| &reason[..]);
+            broken.insert(name.clone(), format!("log `{}`: {reason}", one.detector.log));
+            continue;
+        };
+        match open_one(one, loaded, log, state_dir) {
+            Ok(one) => ready.push(one),
+            Err(reason) => drop(broken.insert(name.clone(), reason)),
+        }
+    }
+    ready
+}
+
+fn open_one(one: &LoadedDetector, loaded: &Loaded, log: &Log, state_dir: &Path) -> Result<Ready, String> {
+    let definition = specs::definition(one, &loaded.engine.limits);
+    let plan = Plan::compile(&definition.query, log.schema()).map_err(|errors| {
+        let problems: Vec<Problem> = errors.iter().map(|error| lint::query_problem(one, error)).collect();
+        problems.iter().for_each(|problem| eprintln!("{}", problem.render(false)));
+        format!("{}:{}: {}", problems[0].file.display(), problems[0].line, problems[0].message)
+    })?;
+    let store = open_store(state_dir, &definition, &plan).map_err(|error| chain(&error))?;
+    Ok(Ready::new(definition, plan, store))
+}
+
+fn limits(loaded: &Loaded) -> Limits {
+    let limits = &loaded.engine.limits;
+    Limits { timeout: limits.query_timeout, memory_bytes: limits.query_memory.0 as u64, groups: GROUPS_MOST }
+}
+
+fn outlet(loaded: &Loaded) -> Outlet {
+    let mut sinks = Vec::new();
+    for sink in &loaded.engine.sinks {
+        match sink {
+            margay_config::Sink::Stdout(stdout) => sinks.push((Sink::Stdout, form(stdout.format))),
+            margay_config::Sink::File(file) => {
+                sinks.push((Sink::File { path: loaded.root.join(&file.path) }, form(file.format)));
+            }
+            _ => {}
+        }
+    }
+    let quarantine = loaded.engine.response.quarantine.as_ref();
+    let response = quarantine.map_or_else(Response::default, |settings| Response {
+        output: Some(loaded.root.join(&settings.output)),
+        enforced: settings.mode == margay_config::QuarantineMode::Enforced,
+        protect: settings.protect.clone(),
+        active_most: settings.max_active as usize,
+    });
+    Outlet { sinks, response }
+}
+
+fn form(format: margay_config::Format) -> Form {
+    match format {
+        margay_config::Format::Text => Form::Text,
+        margay_config::Format::Json => Form::Json,
+        margay_config::Format::Event => Form::Event,
+    }
+}

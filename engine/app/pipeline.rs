@@ -1,0 +1,423 @@
+//! Source → features → model → decide → render → deliver: the one place that names all stages.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use margay_core::{Alert, AlertStatus, Entity, FeatureTable, Period, Time, TimeRange};
+use margay_decide::{Incidents, Verdict};
+use margay_features::{Limits, Plan};
+use margay_model::Snapshot;
+use margay_render::Templates;
+use margay_source::Log;
+use rayon::prelude::*;
+use tracing::{info, warn};
+
+use crate::compose::{Composer, Happening};
+use crate::detect::{Memory, Outcome, Scored, Told, Wish};
+use crate::ingest::{LogReport, Ready, chain, ingest};
+use crate::models;
+use crate::outlet::Outlet;
+use crate::progress::Progress;
+use crate::scores::{ScoresError, ScoresFile};
+use crate::specs::Definition;
+use crate::state::{DetectorRecord, DetectorStatus, State, StateError};
+
+/// Why a cycle could not be completed.
+#[derive(Debug, thiserror::Error)]
+pub enum PipelineError {
+    /// The state failed.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The scores file failed.
+    #[error(transparent)]
+    Scores(#[from] ScoresError),
+    /// A sink failed; what it did not take stays in the outbox.
+    #[error("alerts could not be delivered; they are kept and sent again by the next run")]
+    Deliver(#[source] margay_deliver::DeliverError),
+}
+
+/// Everything that is open while margay runs.
+pub struct Pipeline {
+    /// Detectors that can run, by name.
+    pub ready: Vec<Ready>,
+    /// Logs by name.
+    pub logs: BTreeMap<String, Log>,
+    /// Detectors that cannot run, and why.
+    pub broken: BTreeMap<String, String>,
+    /// Cursors, memories, alerts.
+    pub state: State,
+    /// Templates of alerts and policies.
+    pub templates: Templates,
+    /// Where alerts go.
+    pub outlet: Outlet,
+    /// Folder of the state.
+    pub state_dir: PathBuf,
+    /// Limits of one query.
+    pub limits: Limits,
+    /// Rows shown of each alert at most.
+    pub records_per_alert: usize,
+}
+
+/// What one cycle should do.
+pub struct Request<'a> {
+    /// Buckets that end by this time are complete.
+    pub until: Time,
+    /// Now, for `last_run`.
+    pub now: Time,
+    /// Where scores go, if anywhere.
+    pub scores: Option<&'a mut ScoresFile>,
+    /// Train at the end, besides the schedule.
+    pub train: bool,
+}
+
+/// What one cycle came to.
+#[derive(Default)]
+pub struct CycleReport {
+    /// What reading came to, by log.
+    pub logs: BTreeMap<String, LogReport>,
+    /// Alerts of this cycle, in order of time.
+    pub alerts: Vec<Alert>,
+    /// Models trained.
+    pub trainings: usize,
+}
+
+/// What a replay should do.
+pub struct Replay<'a> {
+    /// Times of buckets that are reported.
+    pub range: TimeRange,
+    /// Where scores go, if anywhere.
+    pub scores: Option<&'a mut ScoresFile>,
+}
+
+/// Why a bucket came to what it came to.
+pub struct Explained {
+    /// All gates; nothing where the detector saw nothing of the entity.
+    pub verdict: Option<Verdict>,
+    /// Scores around the bucket.
+    pub series: Vec<Scored>,
+}
+
+/// One detector after it ran.
+struct Ran {
+    memory: Memory,
+    outcome: Outcome,
+    /// Events up to this time were told before.
+    told_until: Time,
+    /// Late rows changed buckets that had been judged.
+    anew: bool,
+}
+
+impl Pipeline {
+    /// One cycle: reads what is new, judges every complete bucket, keeps and delivers the alerts.
+    ///
+    /// # Errors
+    /// The state, the scores file or a sink fails. A detector that fails says so in its status.
+    pub fn cycle(&mut self, request: &mut Request) -> Result<CycleReport, PipelineError> {
+        let logs = self.ingest()?;
+        let mut report = CycleReport { logs, ..CycleReport::default() };
+        let mut ran = Vec::with_capacity(self.ready.len());
+        let judged = Progress::steps("judging", self.ready.len() as u64);
+        for group in self.ready.chunks(crate::ingest::threads()) {
+            let results: Result<Vec<_>, StateError> =
+                group.par_iter().map(|ready| self.detect(ready, request, &report.logs)).collect();
+            for (ready, result) in group.iter().zip(results?) {
+                judged.advance(1);
+                let mut result = result;
+                write_scores(request.scores.as_deref_mut(), ready, &mut result)?;
+                ran.push(result);
+            }
+        }
+        report.trainings = ran.iter().map(|one| one.outcome.snapshots.len()).sum();
+        self.keep_models(&ran);
+        report.alerts = self.keep(ran, request, &report.logs)?;
+        self.outlet.deliver(&self.state, &self.ready, &self.templates).map_err(PipelineError::Deliver)?;
+        Ok(report)
+    }
+
+    /// The whole history with a virtual clock, apart from the live state: alerts of `range`, in order of time.
+    ///
+    /// # Errors
+    /// The state or the scores file fails.
+    pub fn replay(&self, replay: &mut Replay) -> Result<Vec<Alert>, PipelineError> {
+        self.ingest()?;
+        let wish = Wish { scores_from: replay.scores.as_ref().map(|_| replay.range.start), explain: None };
+        let mut told = Vec::new();
+        let judged = Progress::steps("judging", self.ready.len() as u64);
+        for group in self.ready.chunks(crate::ingest::threads()) {
+            let results: Vec<(Memory, Outcome)> =
+                group.par_iter().map(|ready| self.rerun(ready, replay.range.end, &wish)).collect();
+            for (ready, (memory, outcome)) in group.iter().zip(results) {
+                judged.advance(1);
+                if let Some(file) = replay.scores.as_deref_mut() {
+                    file.append(&ready.definition.name, memory.entities(), ready.features(), &outcome.scores)?;
+                }
+                told.extend(outcome.told.into_iter().map(|told| Happening { ready, told }));
+            }
+        }
+        let apart = State::in_memory()?;
+        let composer = Composer { state: &apart, ..self.composer() };
+        let alerts = composer.compose(told, &mut Incidents::default())?;
+        let after_start = |alert: &Alert| alert.time > replay.range.start && alert.time <= replay.range.end;
+        Ok(alerts.into_iter().filter(after_start).collect())
+    }
+
+    /// Why a bucket of an entity did or did not alert, and its scores in `shown`.
+    #[must_use]
+    pub fn explain(&self, ready: &Ready, entity: &Entity, bucket: Time, shown: TimeRange) -> Explained {
+        let wish = Wish { scores_from: Some(shown.start), explain: Some((entity.clone(), bucket)) };
+        let (memory, outcome) = self.rerun(ready, shown.end, &wish);
+        let own = |row: &Scored| memory.entities()[row.entity] == *entity;
+        Explained { verdict: outcome.explained, series: outcome.scores.into_iter().filter(own).collect() }
+    }
+
+    /// Brings every log's features up to date.
+    ///
+    /// # Errors
+    /// The state cannot be read or written.
+    pub fn ingest(&self) -> Result<BTreeMap<String, LogReport>, PipelineError> {
+        let mut reports = BTreeMap::new();
+        for (name, log) in &self.logs {
+            let readers: Vec<&Ready> =
+                self.ready.iter().filter(|ready| ready.definition.query.log == *name).collect();
+            if readers.is_empty() {
+                continue;
+            }
+            let total = log.files().iter().map(|file| file.size).sum();
+            let progress = Progress::bytes(name, Some(total));
+            let report = match ingest(log, &readers, &self.state, &self.limits, &progress) {
+                Ok(report) => report,
+                Err(error) => {
+                    warn!(log = name, error = chain(&error), "log could not be brought up to date");
+                    let reason = chain(&error);
+                    let failed = readers.iter().map(|ready| (ready.definition.name.clone(), reason.clone())).collect();
+                    LogReport { failed, ..LogReport::default() }
+                }
+            };
+            reports.insert(name.clone(), report);
+        }
+        Ok(reports)
+    }
+
+    fn detect(
+        &self,
+        ready: &Ready,
+        request: &Request,
+        logs: &BTreeMap<String, LogReport>,
+    ) -> Result<Ran, StateError> {
+        let definition = &ready.definition;
+        let record = self.state.detector(&definition.name)?;
+        let old = record.as_ref().and_then(|record| postcard::from_bytes::<Memory>(&record.memory).ok());
+        let cursor = old.as_ref().and_then(Memory::next).unwrap_or(Time::MIN);
+        let same = record.is_some_and(|record| record.model_digest == definition.model_digest);
+        let changed = logs.get(&definition.query.log).and_then(|report| report.changed.get(&definition.name));
+        let late = same && changed.is_some_and(|range| range.start < cursor);
+        let mut memory = match old {
+            Some(memory) if same && !late => memory,
+            _ => Memory::new(&ready.definition.judgement),
+        };
+        let wish = Wish { scores_from: request.scores.as_ref().map(|_| Time::MIN), explain: None };
+        let table = self.table(ready, memory.next(), request.until);
+        let mut outcome = memory.advance(&definition.judgement, &table, request.until, &wish);
+        if request.train {
+            outcome.snapshots.extend(memory.train_now(&definition.judgement, &table));
+        }
+        let told_until = if same && !late { Time::MIN } else { cursor };
+        Ok(Ran { memory, outcome, told_until, anew: late })
+    }
+
+    /// Runs a detector over everything stored, apart from its live memory.
+    fn rerun(&self, ready: &Ready, until: Time, wish: &Wish) -> (Memory, Outcome) {
+        let mut memory = Memory::new(&ready.definition.judgement);
+        let table = self.table(ready, None, until);
+        let outcome = memory.advance(&ready.definition.judgement, &table, until, wish);
+        (memory, outcome)
+    }
+
+    /// Features from as far back as training may look from `next` on.
+    fn table(&self, ready: &Ready, next: Option<Time>, until: Time) -> FeatureTable {
+        let judgement = &ready.definition.judgement;
+        let start = next.map_or(Time::MIN, |next| next.minus(judgement.history).minus(Period::DAY));
+        ready.store.read(TimeRange { start, end: until }).unwrap_or_else(|error| {
+            warn!(detector = ready.definition.name, error = chain(&error), "stored features could not be read");
+            FeatureTable { bucket: ready.definition.query.bucket, ..FeatureTable::default() }
+        })
+    }
+
+    fn composer(&self) -> Composer<'_> {
+        Composer {
+            templates: &self.templates,
+            logs: &self.logs,
+            state: &self.state,
+            records_per_alert: self.records_per_alert,
+        }
+    }
+
+    /// Writes memories, alerts and incidents in one transaction.
+    fn keep(
+        &self,
+        ran: Vec<Ran>,
+        request: &Request,
+        logs: &BTreeMap<String, LogReport>,
+    ) -> Result<Vec<Alert>, PipelineError> {
+        let mut incidents: Incidents = match self.state.incidents()? {
+            Some(bytes) => postcard::from_bytes(&bytes).unwrap_or_default(),
+            None => Incidents::default(),
+        };
+        let mut records = Vec::new();
+        let (mut fresh, mut again) = (Vec::new(), Vec::new());
+        for (ready, one) in self.ready.iter().zip(ran) {
+            records.push(self.record(ready, &one.memory, request, logs)?);
+            let told: Vec<Told> = one.outcome.told;
+            let happening = |told| Happening { ready, told };
+            if one.anew {
+                again.push((ready, told.into_iter().map(happening).collect::<Vec<_>>()));
+            } else {
+                fresh.extend(told.into_iter().filter(|told| told.time > one.told_until).map(happening));
+            }
+        }
+        let mut alerts = Vec::new();
+        for (ready, happenings) in again {
+            alerts.extend(self.amend(ready, happenings, &mut incidents)?);
+        }
+        alerts.extend(self.composer().compose(fresh, &mut incidents)?);
+        let change = self.state.write()?;
+        for (name, record) in &records {
+            change.put_detector(name, record)?;
+        }
+        for alert in &alerts {
+            change.put_alert(alert, self.is_delivered(&alert.detector))?;
+        }
+        change.put_incidents(&postcard::to_allocvec(&incidents).expect("incidents have no unsized parts"))?;
+        change.commit()?;
+        Ok(alerts)
+    }
+
+    /// Shadow detectors keep their alerts to themselves.
+    fn is_delivered(&self, detector: &str) -> bool {
+        self.ready.iter().any(|ready| ready.definition.name == detector && !ready.definition.meta.shadow)
+    }
+
+    /// What late rows did to the alerts of a detector that was run anew: new ones, amended ones, withdrawn ones.
+    fn amend(
+        &self,
+        ready: &Ready,
+        happenings: Vec<Happening>,
+        incidents: &mut Incidents,
+    ) -> Result<Vec<Alert>, PipelineError> {
+        let last_time = happenings.iter().map(|one| one.told.time).max();
+        let apart = State::in_memory()?;
+        let all = Composer { state: &apart, ..self.composer() }.compose(happenings, incidents)?;
+        let mut now: BTreeMap<String, Alert> = BTreeMap::new();
+        for alert in all {
+            now.insert(alert.id.clone(), alert);
+        }
+        let mut changes = Vec::new();
+        for before in self.state.alerts()?.into_iter().filter(|alert| alert.detector == ready.definition.name) {
+            match now.remove(&before.id) {
+                Some(alert) if told_the_same(&alert, &before) => {}
+                Some(alert) => changes.push(Alert {
+                    revision: before.revision + 1,
+                    status: AlertStatus::Amended,
+                    ..alert
+                }),
+                None if before.status == AlertStatus::Withdrawn => {}
+                None => changes.push(Alert {
+                    revision: before.revision + 1,
+                    status: AlertStatus::Withdrawn,
+                    time: last_time.unwrap_or(before.time).max(before.time),
+                    ..before
+                }),
+            }
+        }
+        changes.extend(now.into_values());
+        changes.sort_by(|a, b| (a.time, &a.id).cmp(&(b.time, &b.id)));
+        Ok(changes)
+    }
+
+    fn record(
+        &self,
+        ready: &Ready,
+        memory: &Memory,
+        request: &Request,
+        logs: &BTreeMap<String, LogReport>,
+    ) -> Result<(String, DetectorRecord), StateError> {
+        let definition = &ready.definition;
+        let before = self.state.detector(&definition.name)?.map(|record| record.status).unwrap_or_default();
+        let report = logs.get(&definition.query.log);
+        let failed = report.and_then(|report| report.failed.get(&definition.name)).cloned();
+        let (entities, maturity) = memory.census();
+        let (state, reason) = match failed {
+            Some(reason) => ("error", Some(reason)),
+            None if memory.covered_buckets() == 0 => ("no_data", report.and_then(no_data_reason)),
+            None => ("ok", report.and_then(file_errors)),
+        };
+        let status = DetectorStatus {
+            state: state.to_owned(),
+            reason,
+            last_run: Some(request.now),
+            watermark: memory.next(),
+            rows: before.rows + report.map_or(0, |report| report.rows),
+            trained_until: memory.trained_until(),
+            entities,
+            maturity,
+            covered_buckets: memory.covered_buckets(),
+            threshold: memory.threshold(),
+        };
+        let bytes = postcard::to_allocvec(memory).expect("a memory has no unsized parts");
+        let record = DetectorRecord { model_digest: definition.model_digest.clone(), memory: bytes, status };
+        Ok((definition.name.clone(), record))
+    }
+
+    fn keep_models(&self, ran: &[Ran]) {
+        for (ready, one) in self.ready.iter().zip(ran) {
+            let newest: Option<&Snapshot> = one.outcome.snapshots.last();
+            let Some(snapshot) = newest else { continue };
+            let dir = self.state_dir.join("models").join(&ready.definition.name);
+            match models::write(&dir, snapshot) {
+                Ok(path) => info!(detector = ready.definition.name, path = %path.display(), "model kept"),
+                Err(error) => warn!(detector = ready.definition.name, error = chain(&error), "model not kept"),
+            }
+        }
+    }
+}
+
+impl Ready {
+    /// Names of the features.
+    #[must_use]
+    pub fn features(&self) -> &[String] {
+        &self.definition.judgement.rule.features
+    }
+
+    /// A detector whose query was planned.
+    #[must_use]
+    pub fn new(mut definition: Definition, plan: Plan, store: margay_features::Store) -> Self {
+        definition.judgement.fill = plan.fill().to_vec();
+        Self { definition, plan, store }
+    }
+}
+
+fn write_scores(file: Option<&mut ScoresFile>, ready: &Ready, ran: &mut Ran) -> Result<(), ScoresError> {
+    let scores = std::mem::take(&mut ran.outcome.scores);
+    let Some(file) = file else { return Ok(()) };
+    file.append(&ready.definition.name, ran.memory.entities(), ready.features(), &scores)
+}
+
+/// Whether two revisions say the same of an episode.
+fn told_the_same(one: &Alert, other: &Alert) -> bool {
+    let said = |alert: &Alert| (alert.start, alert.end, alert.score.to_bits(), alert.features.clone());
+    other.status != AlertStatus::Withdrawn && said(one) == said(other)
+}
+
+fn no_data_reason(report: &LogReport) -> Option<String> {
+    file_errors(report).or_else(|| Some("the log has no rows".to_owned()))
+}
+
+fn file_errors(report: &LogReport) -> Option<String> {
+    let scan = report.scan.as_ref()?;
+    let errors: Vec<String> = scan
+        .files
+        .iter()
+        .filter_map(|file| file.error.as_ref().map(|error| format!("{}: {error}", file.path.display())))
+        .collect();
+    (!errors.is_empty()).then(|| errors.join("; "))
+}
