@@ -1,0 +1,9 @@
+//! JSON, read without building what nobody asked for.
+
+mod cursor;
+mod paths;
+mod row;
+
+pub(crate) use cursor::{Cursor, elements, entries, only_entry, unescape};
+pub(crate) use paths::Paths;
+pub(crate) use row::RowReader;

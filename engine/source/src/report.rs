@@ -1,0 +1,52 @@
+//! What a scan came to.
+
+use std::path::PathBuf;
+
+use margay_core::TimeRange;
+
+/// Bad rows that a report shows at most; the others are only counted.
+pub const BAD_SAMPLES_MOST: usize = 20;
+
+/// What a scan came to. Does not depend on the number of threads, unless the sink stopped it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ScanReport {
+    /// Rows that the sink was given: good ones that touch the range.
+    pub rows: u64,
+    /// Rows that were left out: broken, without a time, or with the wrong number of fields.
+    pub bad_rows: u64,
+    /// The first bad rows by file and line, at most [`BAD_SAMPLES_MOST`].
+    pub bad_samples: Vec<BadRow>,
+    /// Values of rows given to the sink that did not fit the type of their column and were read as null.
+    pub unfit_values: u64,
+    /// Bytes read, as they lie on the disk.
+    pub bytes: u64,
+    /// Every file that was asked for, in the order of [`Log::files`](crate::Log::files), then patterns
+    /// that match no file.
+    pub files: Vec<FileReport>,
+}
+
+/// What reading one file came to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FileReport {
+    /// The file.
+    pub path: PathBuf,
+    /// Rows that the sink was given.
+    pub rows: u64,
+    /// Rows that were left out.
+    pub bad_rows: u64,
+    /// Time that all good rows span, in the scanned range or not.
+    pub span: Option<TimeRange>,
+    /// Why the file, or its rest, could not be read; rows before the fault count.
+    pub error: Option<String>,
+}
+
+/// A row that was left out.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BadRow {
+    /// The file.
+    pub file: PathBuf,
+    /// Line in the file, from 1; in Parquet the row.
+    pub line: u64,
+    /// What is wrong with it.
+    pub reason: String,
+}
