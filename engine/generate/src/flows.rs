@@ -32,6 +32,8 @@ const SIZE_SIGMA: f64 = 0.08;
 const DRIFT_SIGMA: f64 = 0.1;
 /// Minutes between two steps of that wandering.
 const DRIFT_MINUTES: i64 = 5;
+/// Chance that a process is replaced within a flush interval on a normal day.
+const REPLACED_RATIO: f64 = 0.0004;
 /// Process ids on a Linux node are below this.
 const PROCESS_IDS: u32 = 4_194_304;
 /// The policy that lets declared links through.
@@ -219,9 +221,10 @@ impl<'a> Lane<'a> {
         if tally.bytes_up + tally.bytes_down == 0.0 {
             return Ok(());
         }
+        let replaced = u32::from(self.drift.random().random_bool(REPLACED_RATIO));
         let restarts = match (reporter, self.link.from) {
-            (Reporter::Source, Peer::Workload(from)) => world.plan.restarts(from, interval),
-            _ => 0,
+            (Reporter::Source, Peer::Workload(from)) => world.plan.restarts(from, interval).max(replaced),
+            _ => replaced,
         };
         let first = self.own_side(world.cluster, reporter, interval.end).process_id;
         let mut left = Tally::default();

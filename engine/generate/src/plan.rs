@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::clock::Interval;
-use crate::cluster::{Cluster, Workload};
+use crate::cluster::{Cluster, Peer, Workload};
 use crate::kind::IncidentKind;
 use crate::random;
 
@@ -15,6 +15,8 @@ use crate::random;
 pub(crate) const SCAN_PORTS_PER_MINUTE: f64 = 180.0;
 /// Addresses that a sweep tries in a minute.
 pub(crate) const SWEEP_ADDRESSES_PER_MINUTE: f64 = 30.0;
+/// The workload that scans look at.
+pub(crate) const SCANNED: (&str, &str) = ("data", "postgres");
 /// Port that a sweep looks for.
 pub(crate) const SWEEP_PORT: u16 = 445;
 /// Bytes a minute that leave during an exfiltration: 1.6 Mbit/s.
@@ -28,9 +30,9 @@ pub(crate) const FAILING_RATIO: f64 = 0.15;
 /// Factor on the requests to a flooded service.
 pub(crate) const FLOOD_FACTOR: f64 = 8.0;
 /// Factor on the time to an answer of slow DNS.
-pub(crate) const SLOW_DNS_FACTOR: f64 = 60.0;
+pub(crate) const SLOW_DNS_FACTOR: f64 = 100.0;
 /// Seconds between two starts of a process that keeps dying.
-const RESTART_EVERY_S: i64 = 30;
+const RESTART_EVERY_S: i64 = 60;
 
 /// An incident that was planted: what a detector should find.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -43,6 +45,9 @@ pub struct Planted {
     pub detector: String,
     /// That detector's entity.
     pub entity: Map<String, Value>,
+    /// Common names of all workloads and services whose logs the incident changes: an alert about one
+    /// of them at this time is no false one.
+    pub involved: Vec<String>,
     /// First instant.
     pub start: Time,
     /// First instant after.
@@ -90,6 +95,7 @@ impl Plan {
             kind: incident.kind.to_string(),
             detector: incident.kind.detector().to_owned(),
             entity: entity(incident.kind, &cluster.workloads[incident.workload], incident.when.start),
+            involved: involved(incident, cluster),
             start: Time(incident.when.start * 1000),
             end: Time(incident.when.end * 1000),
         };
@@ -171,6 +177,27 @@ fn entity(kind: IncidentKind, workload: &Workload, time: i64) -> Map<String, Val
         IncidentKind::DnsLatency => &[("client_namespace", namespace), ("client_name_aggr", name_aggr)],
     };
     columns.iter().map(|(column, value)| ((*column).to_owned(), Value::from(*value))).collect()
+}
+
+/// Names of the workload, of its service, and of those at the other end of the traffic that changes.
+fn involved(incident: &Incident, cluster: &Cluster) -> Vec<String> {
+    let mut workloads = vec![incident.workload];
+    match incident.kind {
+        IncidentKind::PortScan => workloads.push(cluster.find(SCANNED.0, SCANNED.1)),
+        IncidentKind::ConnectionFlood => {
+            let clients = cluster.links.iter().filter(|link| link.to == Peer::Workload(incident.workload));
+            workloads.extend(clients.filter_map(|link| match (link.from, link.spec.http) {
+                (Peer::Workload(client), Some(_)) => Some(client),
+                _ => None,
+            }));
+        }
+        _ => {}
+    }
+    let names = workloads.into_iter().flat_map(|at| {
+        let workload = &cluster.workloads[at];
+        [workload.at(incident.when.start).name_aggr.clone(), workload.service.to_owned()]
+    });
+    names.collect()
 }
 
 #[cfg(test)]

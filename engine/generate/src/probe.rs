@@ -22,8 +22,6 @@ const PORTS: u64 = 65_535;
 const TOOL_PROCESS_ID: &str = "48211";
 /// Name of the tool's program.
 const TOOL: &str = "/tmp/.cache/nm";
-/// The workload that scans look at.
-const SCANNED: (&str, &str) = ("data", "postgres");
 /// The policy that lets the scanner speak to its own cluster.
 const ALLOWED_BY: &str = "0|application|application.allow-egress|allow|0";
 /// The policy that stops it at the other end.
@@ -38,7 +36,7 @@ pub(crate) fn write<W: Write>(
 ) -> Result<(), GenerateError> {
     for incident in world.plan.of(IncidentKind::PortScan) {
         let from = Side::new(world.cluster, Peer::Workload(incident.workload), 0, incident.when.start);
-        let at = world.cluster.find(SCANNED.0, SCANNED.1);
+        let at = world.cluster.find(plan::SCANNED.0, plan::SCANNED.1);
         let to = Side::new(world.cluster, Peer::Workload(at), 0, incident.when.start);
         for number in attempts(incident, interval, plan::SCAN_PORTS_PER_MINUTE) {
             let to = Side { port: port(number), ..to };

@@ -93,7 +93,7 @@ fn every_incident_shows_in_its_log() {
 }
 
 #[test]
-fn without_incidents_nothing_is_scanned_and_nothing_restarts() {
+fn without_incidents_nothing_is_denied_and_processes_live_long() {
     let (directory, planted) = written(&Options { incidents: Vec::new(), ..options() });
     assert!(planted.is_empty());
     let mut ids: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
@@ -103,7 +103,7 @@ fn without_incidents_nothing_is_scanned_and_nothing_restarts() {
             ids.entry(row["source_name"].to_string()).or_default().insert(row["process_id"].to_string());
         }
     }
-    assert!(ids.values().all(|ids| ids.len() == 1));
+    assert!(ids.values().all(|ids| ids.len() <= 5), "{ids:?}");
 }
 
 #[test]
