@@ -1,1 +1,25 @@
-//! Alerts and policies as text.
+//! Alerts and policies as text. Nothing that comes from a log changes the structure of what is
+//! rendered: values are escaped by the format they go to, documents are parsed before their leaf
+//! strings are rendered, and policies are parsed back and compared with what was meant.
+
+mod context;
+mod document;
+mod error;
+mod event;
+mod guard;
+mod helpers;
+mod json;
+mod lint;
+mod markdown;
+mod plain;
+mod policy;
+mod sample;
+mod templates;
+mod units;
+
+pub use error::{RenderError, TemplateError};
+pub use event::calico_event;
+pub use json::{alert_json, alert_schema};
+pub use plain::{VALUE_CHARS_MOST, plain};
+pub use policy::{PolicyError, PolicyFiles, PolicyKind, Quarantine, quarantine};
+pub use templates::Templates;
