@@ -27,7 +27,7 @@ pub(crate) fn normalise(array: &ArrayRef, field: &LayoutField, signs_are_null: b
         Kind::Float => floats(array, 1.0),
         Kind::Nanos => floats(array, SECONDS_PER_NANO),
         Kind::Int if array.data_type().is_floating() => ints(array),
-        Kind::List => list(array, signs_are_null),
+        Kind::List => return (list(array, signs_are_null), 0),
         kind => cast_or_null(array, &kind.data_type()),
     };
     let unfit = column.null_count().saturating_sub(array.logical_null_count());

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use csv::{ByteRecord, Reader, ReaderBuilder};
+use memchr::memchr_iter;
 
 use crate::batch::LayoutTime;
 use crate::files::form;
@@ -28,9 +29,8 @@ pub(crate) fn read(worker: &mut Worker<'_>, path: &Path, report: &mut PartReport
         names.iter().map(|name| records.header.iter().position(|field| field == name)).collect();
     check_time(&worker.task.layout.time, names, &places)?;
     let mut record = ByteRecord::new();
-    while records.next(&mut record)? {
+    while let Some(line) = records.next(&mut record)? {
         report.lines += 1;
-        let line = record.position().map_or(0, csv::Position::line);
         if record.len() != records.header.len() {
             report.bad(line, format!("{} fields where the header has {}", record.len(), records.header.len()));
             continue;
@@ -70,6 +70,9 @@ pub(crate) struct Records<'a> {
     pub(crate) header: Vec<String>,
     reader: Reader<Bounded<Box<dyn Read + 'a>>>,
     used: Rc<Cell<usize>>,
+    /// Lines that the reader is behind: one where lines end in `\r\n`, of which it counts the end only
+    /// with the next record.
+    behind: u64,
 }
 
 impl<'a> Records<'a> {
@@ -89,16 +92,21 @@ impl<'a> Records<'a> {
             let name = if at == 0 { name.strip_prefix(BYTE_ORDER_MARK).unwrap_or(name) } else { name };
             String::from_utf8_lossy(name.trim_ascii()).into_owned()
         };
-        Ok(Self { header: record.iter().enumerate().map(name).collect(), reader, used })
+        let header = record.iter().enumerate().map(name).collect();
+        let lines_within = memchr_iter(b'\n', record.as_slice()).count() as u64;
+        let behind = u64::from(reader.position().line() == 1 + lines_within);
+        Ok(Self { header, reader, used, behind })
     }
 
-    /// Reads the next record; false at the end.
+    /// Reads the next record and says on which line it starts; `None` at the end.
     ///
     /// # Errors
     /// The file cannot be read, or a record is too long.
-    pub(crate) fn next(&mut self, record: &mut ByteRecord) -> Result<bool, String> {
+    pub(crate) fn next(&mut self, record: &mut ByteRecord) -> Result<Option<u64>, String> {
         self.used.set(0);
-        self.reader.read_byte_record(record).map_err(|error| fault(&error))
+        let found = self.reader.read_byte_record(record).map_err(|error| fault(&error))?;
+        let line = record.position().map_or(0, csv::Position::line);
+        Ok(found.then_some(line + self.behind))
     }
 }
 

@@ -17,14 +17,14 @@ pub struct FileInfo {
     /// Where it lies.
     pub path: PathBuf,
     /// Changes when the file does: digest of its size, its time of change in nanoseconds, and its first
-    /// and last [`FINGERPRINT_BYTES`]. Stays when the file is moved.
+    /// and last 4 KiB. Stays when the file is moved.
     pub fingerprint: String,
     /// Length in bytes, as it lies on the disk.
     pub bytes: u64,
 }
 
 /// Bytes at each end of a file that its fingerprint covers.
-pub const FINGERPRINT_BYTES: usize = 4096;
+const FINGERPRINT_BYTES: usize = 4096;
 
 /// What the rows of a file are written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +76,8 @@ pub(crate) fn open(path: &Path) -> io::Result<(File, Metadata)> {
 
 /// The files that the patterns of a log match, sorted, and the patterns that match none.
 pub(crate) fn find(spec: &LogSpec) -> Result<(Vec<FileInfo>, Vec<PathBuf>), SourceError> {
-    let root = spec.root.to_str().ok_or_else(|| SourceError::Root { log: spec.name.clone(), root: spec.root.clone() })?;
+    let root =
+        spec.root.to_str().ok_or_else(|| SourceError::Root { log: spec.name.clone(), root: spec.root.clone() })?;
     let root = Path::new(&Pattern::escape(root)).to_owned();
     let options = MatchOptions { require_literal_separator: true, ..MatchOptions::new() };
     let (mut paths, mut unmatched) = (Vec::new(), Vec::new());

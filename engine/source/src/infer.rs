@@ -55,12 +55,8 @@ pub(crate) fn columns(spec: &LogSpec, files: &[FileInfo]) -> Result<Columns, Sou
         sample.kinds.insert(name.clone(), Seen::Time);
     }
     let columns = sample.kinds.into_iter().filter(|(name, _)| name != START && name != END && !name.is_empty());
-    let columns = columns.map(|(name, seen)| Column {
-        paths: vec![name.clone()],
-        name,
-        kind: seen.kind(),
-        additive: false,
-    });
+    let columns =
+        columns.map(|(name, seen)| Column { paths: vec![name.clone()], name, kind: seen.kind(), additive: false });
     Ok(Columns { columns: columns.collect(), time, signs_are_null: false })
 }
 
@@ -111,21 +107,26 @@ impl Seen {
         match value {
             Raw::Null => Self::Nothing,
             Raw::Bool(_) => Self::Bool,
-            Raw::Number(_) if value.int().is_some() => Self::Int,
-            Raw::Number(_) => Self::Float,
+            Raw::Number(text) => Self::of_number(text),
             Raw::List(_) => Self::List,
             Raw::Text(_) | Raw::Escaped(_) | Raw::Object(_) => Self::Text,
         }
     }
 
     fn of_csv(text: &[u8]) -> Self {
-        let value = Raw::Text(text);
-        let is_float = || std::str::from_utf8(text).is_ok_and(|text| text.trim().parse::<f64>().is_ok());
         match text {
             b"" => Self::Nothing,
-            _ if value.bool().is_some() => Self::Bool,
-            _ if value.int().is_some() => Self::Int,
-            _ if is_float() => Self::Float,
+            _ if Raw::Text(text).bool().is_some() => Self::Bool,
+            _ => Self::of_number(text.trim_ascii()),
+        }
+    }
+
+    /// A number written with a fraction or an exponent is not taken as whole: the next one may not be.
+    fn of_number(text: &[u8]) -> Self {
+        let text = std::str::from_utf8(text).unwrap_or_default();
+        match (text.parse::<i64>(), text.parse::<f64>()) {
+            (Ok(_), _) => Self::Int,
+            (Err(_), Ok(_)) => Self::Float,
             _ => Self::Text,
         }
     }
@@ -218,7 +219,7 @@ impl Sample {
         }
         header.iter().for_each(|name| self.note(name, Seen::Nothing));
         let mut record = ByteRecord::new();
-        while self.left > 0 && records.next(&mut record)? {
+        while self.left > 0 && records.next(&mut record)?.is_some() {
             if record.len() == header.len() {
                 header.iter().zip(&record).for_each(|(name, text)| self.note(name, Seen::of_csv(text)));
                 self.left -= 1;

@@ -30,6 +30,9 @@ pub use error::SourceError;
 pub use files::FileInfo;
 pub use log::Log;
 pub use presets::{PresetColumn, preset_columns};
-pub use report::{BadRow, FileReport, ScanReport};
+pub use report::{BAD_SAMPLES_MOST, BadRow, FileReport, ScanReport};
 pub use scan::{Flow, Scan};
 pub use spec::{LogSpec, Preset, Shape, TimeFormat, UnknownName};
+
+#[cfg(test)]
+mod tests;

@@ -139,3 +139,63 @@ impl<R: Read> LineBlocks<R> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use std::io::Cursor;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn gather<R: Read>(mut blocks: LineBlocks<R>, all: &mut Vec<u8>) -> usize {
+        let mut too_long = 0;
+        while let Some(piece) = blocks.next_piece().unwrap() {
+            match piece {
+                Piece::Lines(block) => all.extend_from_slice(block),
+                Piece::TooLong => too_long += 1,
+            }
+        }
+        too_long
+    }
+
+    proptest! {
+        #[test]
+        fn parts_add_up_to_the_file(
+            lengths in prop::collection::vec(prop_oneof![9 => 0usize..50, 1 => 0usize..9000], 0..60),
+            closed in any::<bool>(),
+            size in 1u64..5000,
+        ) {
+            let mut text: Vec<u8> = Vec::new();
+            for (at, length) in lengths.iter().enumerate() {
+                text.extend(std::iter::repeat_n(b'a' + (at % 26) as u8, *length));
+                text.push(b'\n');
+            }
+            if !closed {
+                text.pop();
+            }
+            let mut all = Vec::new();
+            for start in (0..text.len() as u64).step_by(size as usize) {
+                let mut reader = Cursor::new(&text);
+                reader.set_position(start.saturating_sub(1));
+                let blocks = match start {
+                    0 => LineBlocks::part(reader, 0, size),
+                    start => LineBlocks::part_after(reader, start, start + size).unwrap(),
+                };
+                gather(blocks, &mut all);
+            }
+            prop_assert_eq!(all, text);
+        }
+    }
+
+    #[test]
+    fn a_line_beyond_the_limit_is_passed_over() {
+        let long = vec![b'x'; LINE_BYTES_MOST + BLOCK_BYTES];
+        let text = [b"one\n".as_slice(), &long, b"\ntwo\n", &long].concat();
+        let mut all = Vec::new();
+        assert_eq!(gather(LineBlocks::new(&text[..]), &mut all), 2);
+        assert_eq!(all, b"one\ntwo\n");
+    }
+}

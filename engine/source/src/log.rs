@@ -74,7 +74,8 @@ impl Log {
         progress: &(dyn Fn(u64) + Sync),
     ) -> ScanReport {
         let layout = Layout::new(&self.columns, &request.columns, request.range);
-        let chosen: Option<BTreeSet<&Path>> = request.files.as_ref().map(|files| files.iter().map(|file| &**file).collect());
+        let chosen: Option<BTreeSet<&Path>> =
+            request.files.as_ref().map(|files| files.iter().map(|file| &**file).collect());
         let is_chosen = |file: &&FileInfo| chosen.as_ref().is_none_or(|chosen| chosen.contains(&*file.path));
         let files: Vec<&FileInfo> = self.files.iter().filter(is_chosen).collect();
         let mut report = scan::run(&layout, &files, request.threads, sink, progress);

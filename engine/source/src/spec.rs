@@ -69,10 +69,10 @@ impl FromStr for Preset {
     type Err = UnknownName;
 
     fn from_str(text: &str) -> Result<Self, UnknownName> {
-        Self::ALL.into_iter().find(|preset| preset.name() == text).ok_or_else(|| UnknownName {
-            name: text.to_owned(),
-            known: "calico-flows, calico-dns or calico-l7",
-        })
+        Self::ALL
+            .into_iter()
+            .find(|preset| preset.name() == text)
+            .ok_or_else(|| UnknownName { name: text.to_owned(), known: "calico-flows, calico-dns or calico-l7" })
     }
 }
 

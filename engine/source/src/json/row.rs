@@ -125,3 +125,157 @@ impl RowReader {
         Ok(target)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use proptest::prelude::*;
+    use serde_json::{Map, Value};
+
+    use super::*;
+
+    const PATHS: [&str; 5] = ["a", "b", "c.a", "c", "déjà"];
+
+    fn reader() -> RowReader {
+        let mut paths = Paths::new();
+        PATHS.iter().for_each(|path| {
+            paths.add(path);
+        });
+        RowReader::new(paths)
+    }
+
+    /// What a slot holds, decoded.
+    fn value(raw: Raw) -> Value {
+        match raw {
+            Raw::Text(_) | Raw::Escaped(_) => Value::String(raw.text().unwrap().into_owned()),
+            other => serde_json::from_str(&other.text().unwrap_or("null".into())).unwrap(),
+        }
+    }
+
+    fn expect_same(reader: &mut RowReader, line: &str) {
+        let whole: Map<String, Value> = serde_json::from_str(line).unwrap();
+        let names = reader.paths.slots().to_vec();
+        let mut slots = vec![Raw::Null; names.len()];
+        reader.read(line.as_bytes(), &mut slots).unwrap();
+        let get = |name: &str| whole.get(name).cloned().unwrap_or(Value::Null);
+        for (name, raw) in names.iter().zip(&slots) {
+            let nested = whole.get("c").and_then(|inner| inner.get("a")).cloned().unwrap_or(Value::Null);
+            let found = value(*raw);
+            assert!(found == get(name) || (name == "c.a" && found == nested), "{name}: {found} in {line}");
+        }
+    }
+
+    fn json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<u64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            any::<String>().prop_map(Value::from),
+            "[\"\\\\{}\\[\\]:, a]{0,20}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 20, 5, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+                prop::collection::vec((key(), inner), 0..5)
+                    .prop_map(|entries| Value::Object(entries.into_iter().collect())),
+            ]
+        })
+    }
+
+    fn key() -> impl Strategy<Value = String> {
+        prop_oneof![3 => prop::sample::select(vec!["a", "b", "c", "d", "déjà", "c.a"]).prop_map(str::to_owned), 1 => any::<String>()]
+    }
+
+    /// A row with repeated keys, which `serde_json` cannot write by itself.
+    fn line() -> impl Strategy<Value = String> {
+        let space = || prop::sample::select(vec!["", " ", "\t ", "\r"]);
+        let entry = (space(), key(), space(), space(), json(), space());
+        (prop::collection::vec(entry, 0..8), any::<bool>()).prop_map(|(entries, ascii)| {
+            let text = |value: &Value| {
+                let text = value.to_string();
+                if !ascii {
+                    return text;
+                }
+                let escape = |letter: char| {
+                    let mut units = [0; 2];
+                    let units = letter.encode_utf16(&mut units).iter();
+                    units.map(|unit| format!("\\u{unit:04x}")).collect::<String>()
+                };
+                text.chars().map(|letter| if letter.is_ascii() { letter.into() } else { escape(letter) }).collect()
+            };
+            let entries = entries.iter().map(|(before, key, around, after, value, end)| {
+                format!("{before}{}{around}:{after}{}{end}", text(&Value::from(key.as_str())), text(value))
+            });
+            format!("{{{}}}", entries.collect::<Vec<_>>().join(","))
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn rows_are_read_as_serde_json_reads_them(lines in prop::collection::vec(line(), 1..6)) {
+            let mut reader = reader();
+            for line in &lines {
+                expect_same(&mut reader, line);
+            }
+        }
+
+        #[test]
+        fn no_bytes_make_the_reader_panic(start in line(), cut in any::<prop::sample::Index>(), junk in prop::collection::vec(any::<u8>(), 0..20)) {
+            let mut bytes = start.into_bytes();
+            bytes.truncate(cut.index(bytes.len() + 1));
+            bytes.extend(junk);
+            let mut reader = reader();
+            let mut slots = vec![Raw::Null; reader.paths.slots().len()];
+            let read = reader.read(&bytes, &mut slots);
+            if serde_json::from_slice::<Map<String, Value>>(&bytes).is_ok() {
+                prop_assert!(read.is_ok());
+            }
+            for raw in slots {
+                raw.text();
+                raw.int();
+                raw.float();
+                raw.each_text(&mut |_| {});
+            }
+        }
+    }
+
+    #[test]
+    fn keys_in_another_order_or_missing_are_still_found() {
+        let mut reader = reader();
+        for line in [
+            r#"{"x":0,"a":1,"y":[{"a":9}],"b":"\"","c":{"a":2}}"#,
+            r#"{"x":0,"a":1,"b":"","c":{"b":1,"a":2},"z":1}"#,
+            r#"{"c":{"a":2},"b":null,"a":"{\"a\":3}"}"#,
+            r#"{"a":1,"a":2,"c":{"a":1},"c":{"b":1}}"#,
+            r#"{"\u0061":5,"déjà":6}"#,
+            r#"{}"#,
+        ] {
+            expect_same(&mut reader, line);
+        }
+    }
+
+    #[test]
+    fn what_is_not_one_object_is_broken() {
+        for line in [
+            "",
+            "[]",
+            "{",
+            "{\"a\"",
+            "{\"a\":",
+            "{\"a\":1",
+            "{\"a\":1,}",
+            "{\"a\":\"x}",
+            "{\"a\":nul}",
+            "{} {}",
+            "{\"a\" 1}",
+            "{a:1}",
+        ] {
+            let mut reader = reader();
+            let mut slots = vec![Raw::Null; reader.paths.slots().len()];
+            assert!(reader.read(line.as_bytes(), &mut slots).is_err(), "{line}");
+        }
+    }
+}
