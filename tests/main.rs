@@ -1,1 +1,12 @@
-//! Integration tests.
+//! Integration tests: everything here runs the real `margay` binary on real files.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod bad_input;
+mod check;
+mod demo;
+mod detectors;
+mod examples;
+mod repeat;
+mod support;
+mod tidy;

@@ -19,16 +19,14 @@ pub fn draw(title: &str, feature: usize, series: &[Scored]) -> String {
     }
     let hours = |time: Time| (time.since(first.bucket).seconds() / 3600.0) as f32;
     let line = |figure: &dyn Fn(&Scored) -> f64| -> Vec<(f32, f32)> {
-        of_feature()
-            .filter(|row| figure(row).is_finite())
-            .map(|row| (hours(row.bucket), figure(row) as f32))
-            .collect()
+        of_feature().filter(|row| figure(row).is_finite()).map(|row| (hours(row.bucket), figure(row) as f32)).collect()
     };
     let values = line(&|row| row.score.value);
     let upper = line(&|row| row.score.upper);
     let highest = values.iter().chain(&upper).map(|(_, y)| *y).fold(f32::MIN, f32::max);
     let (values, upper) = (Shape::Lines(&values), Shape::Points(&upper));
-    let mut chart = Chart::new_with_y_range(SIZE.0, SIZE.1, 0.0, hours(last.bucket), 0.0, highest.max(f32::MIN_POSITIVE));
+    let mut chart =
+        Chart::new_with_y_range(SIZE.0, SIZE.1, 0.0, hours(last.bucket), 0.0, highest.max(f32::MIN_POSITIVE));
     let chart = chart
         .lineplot(&values)
         .lineplot(&upper)
@@ -36,7 +34,10 @@ pub fn draw(title: &str, feature: usize, series: &[Scored]) -> String {
         .y_label_format(LabelFormat::Custom(Box::new(|value| short(f64::from(value)))));
     chart.axis();
     chart.figures();
-    format!("{title}\n{chart}\n{} to {}   line: measured   dots: upper end of the 95 % interval\n", first.bucket, last.bucket)
+    format!(
+        "{title}\n{chart}\n{} to {}   line: measured   dots: upper end of the 95 % interval\n",
+        first.bucket, last.bucket
+    )
 }
 
 /// A figure with at most four digits and a metric prefix.

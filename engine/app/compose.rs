@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use arrow::array::{AsArray, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::Int64Type;
-use margay_core::{Alert, AlertStatus, Period, Reading, SuspiciousRecords, Time, TimeRange, log};
+use margay_core::{Alert, AlertStatus, Reading, SuspiciousRecords, Time, TimeRange, log};
 use margay_decide::{Episode, Event, Incidents, alert_id, expected_false_per_week, severity};
 use margay_features::{Feed, Want, sample, sample_columns};
 use margay_render::Templates;
@@ -47,11 +47,7 @@ impl Composer<'_> {
     ///
     /// # Errors
     /// The state cannot be read.
-    pub fn compose(
-        &self,
-        mut happenings: Vec<Happening>,
-        incidents: &mut Incidents,
-    ) -> Result<Vec<Alert>, StateError> {
+    pub fn compose(&self, mut happenings: Vec<Happening>, incidents: &mut Incidents) -> Result<Vec<Alert>, StateError> {
         happenings.sort_by(|a, b| {
             let key = |one: &Happening| (one.told.time, one.ready.definition.name.clone());
             key(a).cmp(&key(b)).then_with(|| a.told.entity.cmp(&b.told.entity))
@@ -238,4 +234,3 @@ fn readings(features: &[String], episode: &Episode) -> BTreeMap<String, Reading>
         })
         .collect()
 }
-

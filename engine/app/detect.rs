@@ -245,14 +245,7 @@ impl Memory {
         judged.count() as f64 * Period::WEEK.per(judgement.rule.bucket) as f64
     }
 
-    fn step(
-        &mut self,
-        judgement: &Judgement,
-        index: &Index,
-        bucket: Time,
-        wish: &Wish,
-        outcome: &mut Outcome,
-    ) {
+    fn step(&mut self, judgement: &Judgement, index: &Index, bucket: Time, wish: &Wish, outcome: &mut Outcome) {
         let rows = index.observe(self, judgement, bucket);
         let observations: Vec<Observation> =
             rows.iter().map(|row| Observation { entity: row.entity, values: &row.values }).collect();
@@ -299,7 +292,11 @@ impl Memory {
             .collect();
         let excluded = row.excluded().then_some(&judgement.exclusion[..]);
         let tracker = &mut self.trackers[row.entity];
-        if wish.explain.as_ref().is_some_and(|(entity, at)| *at == bucket && *entity == self.model.entities()[row.entity]) {
+        if wish
+            .explain
+            .as_ref()
+            .is_some_and(|(entity, at)| *at == bucket && *entity == self.model.entities()[row.entity])
+        {
             outcome.explained = Some(explain(rule, tracker, bucket, &judged, excluded));
         }
         let verdict = judge(rule, tracker, bucket, &judged, excluded);

@@ -33,6 +33,8 @@ pub struct LogReport {
     pub rows: u64,
     /// What the source said, if it read anything.
     pub scan: Option<ScanReport>,
+    /// Patterns that match no file.
+    pub unmatched: Vec<PathBuf>,
     /// Detectors whose features could not be made, and why.
     pub failed: BTreeMap<String, String>,
     /// Ranges whose features changed, by detector.
@@ -80,7 +82,7 @@ pub fn ingest(
     limits: &Limits,
     progress: &Progress,
 ) -> Result<LogReport, IngestError> {
-    let mut report = LogReport::default();
+    let mut report = LogReport { unmatched: log.unmatched().to_vec(), ..LogReport::default() };
     let mut groups: BTreeMap<Vec<String>, Vec<&Ready>> = BTreeMap::new();
     for ready in detectors {
         let known = state.ingested(&ready.key())?;
@@ -235,9 +237,6 @@ impl Ready {
     fn aligned(&self, range: TimeRange) -> TimeRange {
         let bucket = self.definition.query.bucket;
         let end = range.end.floor(bucket);
-        TimeRange {
-            start: range.start.floor(bucket),
-            end: if end < range.end { end.plus(bucket) } else { end },
-        }
+        TimeRange { start: range.start.floor(bucket), end: if end < range.end { end.plus(bucket) } else { end } }
     }
 }

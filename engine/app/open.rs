@@ -50,7 +50,9 @@ pub fn pipeline(cli: &Cli) -> anyhow::Result<Opened> {
     for problem in problems.iter().filter(|one| one.severity == Severity::Error) {
         eprintln!("{}", problem.render(false));
         let name = problem.file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-        broken.entry(name).or_insert_with(|| format!("{}:{}: {}", problem.file.display(), problem.line, problem.message));
+        broken
+            .entry(name)
+            .or_insert_with(|| format!("{}:{}: {}", problem.file.display(), problem.line, problem.message));
     }
     if engine_is_wrong || loaded.detectors.is_empty() {
         if !engine_is_wrong && broken.is_empty() {
@@ -80,11 +82,10 @@ pub fn pipeline(cli: &Cli) -> anyhow::Result<Opened> {
 pub fn logs(loaded: &Loaded) -> (BTreeMap<String, Log>, BTreeMap<String, String>) {
     let (mut logs, mut lost) = (BTreeMap::new(), BTreeMap::new());
     for (name, log) in &loaded.engine.logs {
-        let Some(mut spec) = specs::log(name, log, &loaded.root) else {
+        let Some(spec) = specs::log(name, log, &loaded.root) else {
             lost.insert(name.clone(), "the log is not read from files, and this version reads nothing else".to_owned());
             continue;
         };
-        spec.bad_row_samples = loaded.engine.limits.bad_row_samples as usize;
         match Log::open(spec) {
             Ok(log) => drop(logs.insert(name.clone(), log)),
             Err(error) => drop(lost.insert(name.clone(), chain(&error))),

@@ -9,7 +9,18 @@ use tracing::warn;
 
 use crate::ingest::{Ready, chain};
 use crate::quarantine::Response;
-use crate::state::State;
+use crate::state::{State, StateError};
+
+/// Why alerts were not delivered.
+#[derive(Debug, thiserror::Error)]
+pub enum OutletError {
+    /// A sink failed.
+    #[error(transparent)]
+    Sink(#[from] DeliverError),
+    /// The outbox failed.
+    #[error(transparent)]
+    State(#[from] StateError),
+}
 
 /// How a sink writes an alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,8 +46,8 @@ impl Outlet {
     ///
     /// # Errors
     /// A sink or the state fails.
-    pub fn deliver(&mut self, state: &State, ready: &[Ready], templates: &Templates) -> Result<(), DeliverError> {
-        let waiting = state.outbox().map_err(|error| DeliverError::Outbox { reason: chain(&error) })?;
+    pub fn deliver(&mut self, state: &State, ready: &[Ready], templates: &Templates) -> Result<(), OutletError> {
+        let waiting = state.outbox()?;
         if waiting.is_empty() {
             return Ok(());
         }
@@ -48,11 +59,9 @@ impl Outlet {
             self.response.quarantine(alert, ready, state, templates);
         }
         let numbers: Vec<u64> = waiting.iter().map(|(number, _)| *number).collect();
-        let acknowledged = state.write().and_then(|change| {
-            change.acknowledge(&numbers)?;
-            change.commit()
-        });
-        acknowledged.map_err(|error| DeliverError::Outbox { reason: chain(&error) })
+        let change = state.write()?;
+        change.acknowledge(&numbers)?;
+        Ok(change.commit()?)
     }
 }
 

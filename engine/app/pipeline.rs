@@ -16,7 +16,7 @@ use crate::compose::{Composer, Happening};
 use crate::detect::{Memory, Outcome, Scored, Told, Wish};
 use crate::ingest::{LogReport, Ready, chain, ingest};
 use crate::models;
-use crate::outlet::Outlet;
+use crate::outlet::{Outlet, OutletError};
 use crate::progress::Progress;
 use crate::scores::{ScoresError, ScoresFile};
 use crate::specs::Definition;
@@ -33,7 +33,7 @@ pub enum PipelineError {
     Scores(#[from] ScoresError),
     /// A sink failed; what it did not take stays in the outbox.
     #[error("alerts could not be delivered; they are kept and sent again by the next run")]
-    Deliver(#[source] margay_deliver::DeliverError),
+    Deliver(#[from] OutletError),
 }
 
 /// Everything that is open while margay runs.
@@ -103,8 +103,15 @@ struct Ran {
     outcome: Outcome,
     /// Events up to this time were told before.
     told_until: Time,
-    /// Late rows changed buckets that had been judged.
+    /// Buckets that had been judged were judged again: late rows changed them, or the memory was unreadable.
     anew: bool,
+}
+
+/// What every detector should do in a cycle.
+struct Task {
+    until: Time,
+    train: bool,
+    keep_scores: bool,
 }
 
 impl Pipeline {
@@ -116,13 +123,13 @@ impl Pipeline {
         let logs = self.ingest()?;
         let mut report = CycleReport { logs, ..CycleReport::default() };
         let mut ran = Vec::with_capacity(self.ready.len());
+        let task = Task { until: request.until, train: request.train, keep_scores: request.scores.is_some() };
         let judged = Progress::steps("judging", self.ready.len() as u64);
         for group in self.ready.chunks(crate::ingest::threads()) {
             let results: Result<Vec<_>, StateError> =
-                group.par_iter().map(|ready| self.detect(ready, request, &report.logs)).collect();
-            for (ready, result) in group.iter().zip(results?) {
+                group.par_iter().map(|ready| self.detect(ready, &task, &report.logs)).collect();
+            for (ready, mut result) in group.iter().zip(results?) {
                 judged.advance(1);
-                let mut result = result;
                 write_scores(request.scores.as_deref_mut(), ready, &mut result)?;
                 ran.push(result);
             }
@@ -130,7 +137,7 @@ impl Pipeline {
         report.trainings = ran.iter().map(|one| one.outcome.snapshots.len()).sum();
         self.keep_models(&ran);
         report.alerts = self.keep(ran, request, &report.logs)?;
-        self.outlet.deliver(&self.state, &self.ready, &self.templates).map_err(PipelineError::Deliver)?;
+        self.outlet.deliver(&self.state, &self.ready, &self.templates)?;
         Ok(report)
     }
 
@@ -177,12 +184,11 @@ impl Pipeline {
     pub fn ingest(&self) -> Result<BTreeMap<String, LogReport>, PipelineError> {
         let mut reports = BTreeMap::new();
         for (name, log) in &self.logs {
-            let readers: Vec<&Ready> =
-                self.ready.iter().filter(|ready| ready.definition.query.log == *name).collect();
+            let readers: Vec<&Ready> = self.ready.iter().filter(|ready| ready.definition.query.log == *name).collect();
             if readers.is_empty() {
                 continue;
             }
-            let total = log.files().iter().map(|file| file.size).sum();
+            let total = log.files().iter().map(|file| file.bytes).sum();
             let progress = Progress::bytes(name, Some(total));
             let report = match ingest(log, &readers, &self.state, &self.limits, &progress) {
                 Ok(report) => report,
@@ -198,31 +204,27 @@ impl Pipeline {
         Ok(reports)
     }
 
-    fn detect(
-        &self,
-        ready: &Ready,
-        request: &Request,
-        logs: &BTreeMap<String, LogReport>,
-    ) -> Result<Ran, StateError> {
+    fn detect(&self, ready: &Ready, task: &Task, logs: &BTreeMap<String, LogReport>) -> Result<Ran, StateError> {
         let definition = &ready.definition;
         let record = self.state.detector(&definition.name)?;
         let old = record.as_ref().and_then(|record| postcard::from_bytes::<Memory>(&record.memory).ok());
         let cursor = old.as_ref().and_then(Memory::next).unwrap_or(Time::MIN);
-        let same = record.is_some_and(|record| record.model_digest == definition.model_digest);
+        let same = record.as_ref().is_some_and(|record| record.model_digest == definition.model_digest);
         let changed = logs.get(&definition.query.log).and_then(|report| report.changed.get(&definition.name));
         let late = same && changed.is_some_and(|range| range.start < cursor);
+        let forgotten = record.is_some() && old.is_none();
         let mut memory = match old {
             Some(memory) if same && !late => memory,
             _ => Memory::new(&ready.definition.judgement),
         };
-        let wish = Wish { scores_from: request.scores.as_ref().map(|_| Time::MIN), explain: None };
-        let table = self.table(ready, memory.next(), request.until);
-        let mut outcome = memory.advance(&definition.judgement, &table, request.until, &wish);
-        if request.train {
+        let wish = Wish { scores_from: task.keep_scores.then_some(Time::MIN), explain: None };
+        let table = self.table(ready, memory.next(), task.until);
+        let mut outcome = memory.advance(&definition.judgement, &table, task.until, &wish);
+        if task.train {
             outcome.snapshots.extend(memory.train_now(&definition.judgement, &table));
         }
-        let told_until = if same && !late { Time::MIN } else { cursor };
-        Ok(Ran { memory, outcome, told_until, anew: late })
+        let told_until = if same { Time::MIN } else { cursor };
+        Ok(Ran { memory, outcome, told_until, anew: late || forgotten })
     }
 
     /// Runs a detector over everything stored, apart from its live memory.
@@ -315,11 +317,9 @@ impl Pipeline {
         for before in self.state.alerts()?.into_iter().filter(|alert| alert.detector == ready.definition.name) {
             match now.remove(&before.id) {
                 Some(alert) if told_the_same(&alert, &before) => {}
-                Some(alert) => changes.push(Alert {
-                    revision: before.revision + 1,
-                    status: AlertStatus::Amended,
-                    ..alert
-                }),
+                Some(alert) => {
+                    changes.push(Alert { revision: before.revision + 1, status: AlertStatus::Amended, ..alert })
+                }
                 None if before.status == AlertStatus::Withdrawn => {}
                 None => changes.push(Alert {
                     revision: before.revision + 1,
@@ -412,12 +412,11 @@ fn no_data_reason(report: &LogReport) -> Option<String> {
     file_errors(report).or_else(|| Some("the log has no rows".to_owned()))
 }
 
+/// Files that could not be read whole, and patterns without a file.
 fn file_errors(report: &LogReport) -> Option<String> {
-    let scan = report.scan.as_ref()?;
-    let errors: Vec<String> = scan
-        .files
-        .iter()
-        .filter_map(|file| file.error.as_ref().map(|error| format!("{}: {error}", file.path.display())))
-        .collect();
+    let scanned = report.scan.iter().flat_map(|scan| &scan.files);
+    let cut = scanned.filter_map(|file| file.error.as_ref().map(|error| format!("{}: {error}", file.path.display())));
+    let missing = report.unmatched.iter().map(|pattern| format!("{}: no file matches", pattern.display()));
+    let errors: Vec<String> = cut.chain(missing).collect();
     (!errors.is_empty()).then(|| errors.join("; "))
 }

@@ -54,7 +54,8 @@ impl ScoresFile {
     /// # Errors
     /// The ending is neither `.csv` nor `.parquet`, or the file cannot be made.
     pub fn create(path: &Path) -> Result<Self, ScoresError> {
-        let failed = |source: Box<dyn std::error::Error + Send + Sync>| ScoresError::Write { path: path.into(), source };
+        let failed =
+            |source: Box<dyn std::error::Error + Send + Sync>| ScoresError::Write { path: path.into(), source };
         let form = match path.extension().and_then(|ending| ending.to_str()) {
             Some("csv") => {
                 let file = File::create(path).map_err(|error| failed(error.into()))?;

@@ -1,6 +1,6 @@
 //! Configuration → what each stage takes. The one place that knows both sides.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use arrow::datatypes::SchemaRef;
 use margay_config as config;
@@ -10,7 +10,7 @@ use margay_decide::Rule;
 use margay_features::{Body, Exclude, Query};
 use margay_model::{History, Kind, Limit, Spec};
 use margay_render::PolicyKind;
-use margay_source::{LogSpec, Preset, Shape, TimeFormat};
+use margay_source::{Log, LogSpec, Preset, Shape, TimeFormat};
 
 use crate::detect::Judgement;
 use crate::quarantine::QuarantineWish;
@@ -156,10 +156,8 @@ fn judgement(detector: &config::Detector, limits: &config::Limits) -> Judgement 
 }
 
 fn kind(model: &config::Model) -> Kind {
-    let history = |history: &config::History| History {
-        seasonality: history.seasonality.clone(),
-        history: history.history,
-    };
+    let history =
+        |history: &config::History| History { seasonality: history.seasonality.clone(), history: history.history };
     match model {
         config::Model::Limit(limit) => Kind::Limit(Limit {
             above: limit.above.map(|quantity| quantity.0),
@@ -225,7 +223,8 @@ pub fn preset_schema(engine: &config::Engine, log: &str) -> Option<SchemaRef> {
         None if engine.logs.is_empty() => usual?,
         None => return None,
     };
-    Some(margay_source::preset_schema(preset))
+    let spec = LogSpec { name: log.to_owned(), root: PathBuf::new(), files: Vec::new(), shape: Shape::Preset(preset) };
+    Log::open(spec).ok().map(|log| log.schema())
 }
 
 fn preset(preset: config::Preset) -> Preset {

@@ -58,7 +58,12 @@ struct Comparison {
 pub fn run(cli: &Cli, args: &DemoArgs) -> anyhow::Result<Exit> {
     let started = Instant::now();
     let planted = write(args)?;
-    let inside = Cli { config: args.out.join("margay.yaml"), output: cli.output, log: cli.log.clone(), command: crate::cli::Command::Status };
+    let inside = Cli {
+        config: args.out.join("margay.yaml"),
+        output: cli.output,
+        log: cli.log.clone(),
+        command: crate::cli::Command::Status,
+    };
     let mut pipeline = match open::pipeline(&inside)? {
         Opened::Ready(pipeline) => pipeline,
         Opened::Refused => return Ok(Exit::Configuration),
@@ -183,7 +188,8 @@ fn text(result: &Comparison, opened: &[&Alert], pipeline: &Pipeline, out: &Path)
 /// The incident whose value lies farthest from what was expected.
 fn picture(result: &Comparison, opened: &[&Alert], pipeline: &Pipeline) -> String {
     let found = result.incidents.iter().filter(|incident| incident.planted.kind == "exfiltration");
-    let Some(alert) = found.filter_map(|incident| opened.iter().find(|alert| Some(&alert.id) == incident.alert.as_ref())).next()
+    let Some(alert) =
+        found.filter_map(|incident| opened.iter().find(|alert| Some(&alert.id) == incident.alert.as_ref())).next()
     else {
         return String::new();
     };

@@ -26,7 +26,7 @@ struct Question<'a> {
 
 /// Prints the gate trace of an alert or of a bucket.
 pub fn run(cli: &Cli, args: &ExplainArgs) -> anyhow::Result<Exit> {
-    let mut pipeline = match open::pipeline(cli)? {
+    let pipeline = match open::pipeline(cli)? {
         Opened::Ready(pipeline) => pipeline,
         Opened::Refused => return Ok(Exit::Configuration),
     };
@@ -41,7 +41,8 @@ pub fn run(cli: &Cli, args: &ExplainArgs) -> anyhow::Result<Exit> {
 fn explain_alert(cli: &Cli, pipeline: &Pipeline, id: &str) -> anyhow::Result<Exit> {
     let alerts = pipeline.state.alerts()?;
     let mut matching = alerts.iter().filter(|alert| !id.is_empty() && alert.id.starts_with(id));
-    let alert = matching.next().with_context(|| format!("no alert has an id that begins with `{id}`; see `margay alerts`"))?;
+    let alert =
+        matching.next().with_context(|| format!("no alert has an id that begins with `{id}`; see `margay alerts`"))?;
     if matching.next().is_some() {
         bail!("several alerts have ids that begin with `{id}`; give more of it");
     }
@@ -88,11 +89,16 @@ fn find_entity(ready: &Ready, text: &str) -> anyhow::Result<Entity> {
     if let Some(entity) = known {
         return Ok(entity.clone());
     }
-    let mut near: Vec<(usize, String)> =
-        table.entities.iter().map(|entity| (strsim::levenshtein(&entity.to_string(), text), entity.to_string())).collect();
+    let mut near: Vec<(usize, String)> = table
+        .entities
+        .iter()
+        .map(|entity| (strsim::levenshtein(&entity.to_string(), text), entity.to_string()))
+        .collect();
     near.sort();
     match near.first() {
-        Some((_, nearest)) => bail!("`{text}` never appears in {}; did you mean `{}`?", ready.definition.name, plain(nearest)),
+        Some((_, nearest)) => {
+            bail!("`{text}` never appears in {}; did you mean `{}`?", ready.definition.name, plain(nearest))
+        }
         None => bail!("{} has seen nothing yet: no row of its log passed its conditions", ready.definition.name),
     }
 }
@@ -123,7 +129,12 @@ fn alert_text(alert: &Alert) -> String {
     for (name, reading) in &alert.features {
         text.push_str(&format!(
             "  {name}: {:.6} measured, {:.6} expected ({:.6} to {:.6}), score {:.1}, share {:.0} %\n",
-            reading.value, reading.expected, reading.lower, reading.upper, reading.score, reading.contribution * 100.0
+            reading.value,
+            reading.expected,
+            reading.lower,
+            reading.upper,
+            reading.score,
+            reading.contribution * 100.0
         ));
     }
     text.push_str("\nGates, in order, in the bucket that opened the episode:\n");
@@ -143,15 +154,25 @@ fn alert_text(alert: &Alert) -> String {
 fn gate_lines(gates: &[Gate]) -> String {
     let line = |gate: &Gate| {
         let verdict = if gate.passed { "pass" } else { "FAIL" };
-        format!("  {verdict}  {:<12} {:>24}   limit {}\n", gate.gate.to_string(), plain(&gate.value), plain(&gate.limit))
+        format!(
+            "  {verdict}  {:<12} {:>24}   limit {}\n",
+            gate.gate.to_string(),
+            plain(&gate.value),
+            plain(&gate.limit)
+        )
     };
     gates.iter().map(line).collect()
 }
 
 fn bucket_document(question: &Question, explained: &Explained, alert: Option<&Alert>) -> serde_json::Value {
     let verdict = explained.verdict.clone().unwrap_or_default();
-    let readings: serde_json::Map<String, serde_json::Value> =
-        question.ready.features().iter().zip(&verdict.readings).map(|(name, reading)| (name.clone(), json!(reading))).collect();
+    let readings: serde_json::Map<String, serde_json::Value> = question
+        .ready
+        .features()
+        .iter()
+        .zip(&verdict.readings)
+        .map(|(name, reading)| (name.clone(), json!(reading)))
+        .collect();
     json!({
         "fired": verdict.finding, "seen": explained.verdict.is_some(), "alert": alert, "gates": verdict.gates,
         "features": readings, "sample": alert.map(|alert| &alert.suspicious_records),

@@ -16,7 +16,7 @@ use crate::scores::ScoresFile;
 
 /// Runs every detector over all history and reports the range asked for.
 pub fn run(cli: &Cli, args: &ReplayArgs) -> anyhow::Result<Exit> {
-    let mut pipeline = match open::pipeline(cli)? {
+    let pipeline = match open::pipeline(cli)? {
         Opened::Ready(pipeline) => pipeline,
         Opened::Refused => return Ok(Exit::Configuration),
     };

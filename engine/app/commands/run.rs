@@ -74,6 +74,9 @@ pub fn summary(report: &CycleReport) -> String {
             let error = file.error.as_deref().unwrap_or_default();
             text.push_str(&format!("  {}: {error}\n", file.path.display()));
         }
+        for pattern in &log.unmatched {
+            text.push_str(&format!("  {}: no file matches\n", pattern.display()));
+        }
         for (detector, reason) in &log.failed {
             text.push_str(&format!("  {detector}: {reason}\n"));
         }

@@ -15,15 +15,16 @@ const NAME_BYTES_MOST: usize = 200;
 /// # Errors
 /// `name` has a separator, is hidden or no ordinary name; `dir` cannot be made; the text cannot be
 /// written, and then the old one is still there.
-pub fn write_file(dir: &Path, name: &str, text: &str) -> Result<PathBuf, DeliverError> {
+pub fn write_file(dir: &Path, name: &str, text: impl AsRef<[u8]>) -> Result<PathBuf, DeliverError> {
     if !is_ordinary(name) {
         return Err(DeliverError::Name { name: name.to_owned() });
     }
     fs::create_dir_all(dir).map_err(|source| DeliverError::Open { path: dir.to_owned(), source })?;
     let path = dir.join(name);
     let temporary = dir.join(format!(".{name}.{}.tmp", std::process::id()));
-    let result =
-        write(&temporary, text).and_then(|()| fs::rename(&temporary, &path)).and_then(|()| sync_directory(dir));
+    let result = write(&temporary, text.as_ref())
+        .and_then(|()| fs::rename(&temporary, &path))
+        .and_then(|()| sync_directory(dir));
     if let Err(source) = result {
         // The temporary file may not exist; what went wrong before is what matters.
         let _ = fs::remove_file(&temporary);
@@ -39,9 +40,9 @@ fn is_ordinary(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 }
 
-fn write(path: &Path, text: &str) -> io::Result<()> {
+fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
-    file.write_all(text.as_bytes())?;
+    file.write_all(bytes)?;
     file.sync_all()
 }
 
