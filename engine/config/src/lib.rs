@@ -1,1 +1,48 @@
 //! margay.yaml and detectors.d: types, defaults, schema, checks with positions.
+//!
+//! [`load`] reads everything and tells **all** problems of all files. A file goes through these steps: guards on
+//! its bytes, YAML into a tree with places, the tree against the schema of the types, the typed value, and the rules
+//! across keys.
+
+pub mod detector;
+pub mod engine;
+pub mod features;
+pub mod log;
+pub mod model;
+pub mod quantity;
+pub mod sink;
+pub mod sustained;
+
+mod digest;
+mod document;
+mod expression;
+mod files;
+mod forms;
+mod hint;
+mod load;
+mod node;
+mod problem;
+mod rules;
+mod schema;
+mod shape;
+mod source;
+mod within;
+mod yaml;
+
+pub use detector::{
+    AlertText, Budget, DEFAULT_SCORE, DEFAULT_SUMMARY, Detector, Exclusion, Mode, PolicyKind, Quarantine, Respond,
+    Threshold,
+};
+pub use engine::{Engine, Limits, QuarantineMode, QuarantineSettings, Response, State};
+pub use features::Features;
+pub use load::{Loaded, LoadedDetector, load, load_detectors};
+pub use log::{Elasticsearch, Log, Preset, TimeField, TimeFormat};
+pub use model::{History, Limit, Model};
+pub use problem::{Problem, Severity};
+pub use quantity::{Quantity, QuantityError};
+pub use schema::{SchemaKind, schema};
+pub use sink::{AlertmanagerSink, FileSink, Format, Sink, SlackSink, StdoutSink, WebhookSink};
+pub use sustained::{Sustained, SustainedError};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,154 @@
+//! margay.yaml: what is read, where state lives, who is told, what is allowed.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use garde::Validate;
+use margay_core::Period;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::log::Log;
+use crate::quantity::Quantity;
+use crate::sink::{Sink, StdoutSink};
+
+/// The engine's configuration. Paths are relative to the file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(title = "margay.yaml")]
+pub struct Engine {
+    /// The logs by name. Detectors, and the SQL in them, use the names.
+    #[garde(dive)]
+    pub logs: BTreeMap<String, Log>,
+    /// Directories of detectors, or single detector files.
+    #[garde(skip)]
+    pub detectors: Vec<PathBuf>,
+    /// Directory of handlebars templates that replace the built-in ones of the same name.
+    #[garde(skip)]
+    pub templates: Option<PathBuf>,
+    /// Where the engine keeps what it has learnt and said.
+    #[garde(dive)]
+    pub state: State,
+    /// Where alerts go.
+    #[garde(dive)]
+    pub sinks: Vec<Sink>,
+    /// What may be done about alerts.
+    #[garde(dive)]
+    pub response: Response,
+    /// Bounds on what the engine uses.
+    #[garde(dive)]
+    pub limits: Limits,
+}
+
+impl Default for Engine {
+    /// Detectors in `detectors.d`, alerts on the terminal, no logs yet.
+    fn default() -> Self {
+        Self {
+            logs: BTreeMap::new(),
+            detectors: vec![PathBuf::from("detectors.d")],
+            templates: None,
+            state: State::default(),
+            sinks: vec![Sink::Stdout(StdoutSink::default())],
+            response: Response::default(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// Where the engine keeps what it has learnt and said.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields, default)]
+pub struct State {
+    /// Directory of the feature store, the models and the alerts. Removing it starts from nothing.
+    #[garde(skip)]
+    pub dir: PathBuf,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self { dir: PathBuf::from(".margay") }
+    }
+}
+
+/// What may be done about alerts. Empty means nothing.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields, default)]
+pub struct Response {
+    /// Whether and how quarantine policies are written.
+    #[garde(dive)]
+    pub quarantine: Option<QuarantineSettings>,
+}
+
+/// Whether and how quarantine policies are written.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields, default)]
+pub struct QuarantineSettings {
+    /// Directory for the policies, their undo and their reports.
+    #[garde(skip)]
+    pub output: PathBuf,
+    /// Whether a policy only reports what it would do.
+    #[garde(skip)]
+    pub mode: QuarantineMode,
+    /// Namespaces that no policy may select, besides the built-in ones.
+    #[garde(inner(length(min = 1)))]
+    pub protect: Vec<String>,
+    /// Most policies that may be in force at once; further proposals wait.
+    #[garde(range(min = 1, max = 1000))]
+    pub max_active: u32,
+}
+
+impl Default for QuarantineSettings {
+    fn default() -> Self {
+        Self {
+            output: PathBuf::from("quarantine"),
+            mode: QuarantineMode::default(),
+            protect: vec!["kube-system".to_owned(), "calico-system".to_owned()],
+            max_active: 5,
+        }
+    }
+}
+
+/// Whether a policy only reports what it would do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum QuarantineMode {
+    /// Policies are written as staged ones: they show their effect and stop nothing.
+    #[default]
+    Staged,
+    /// Policies are written as ones that stop traffic.
+    Enforced,
+}
+
+/// Bounds on what the engine uses. Where one bites, status and alerts say how much was left out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Most entities of a detector; further ones have the state `over_limit`.
+    #[garde(range(min = 1, max = 10_000_000))]
+    pub entities_per_detector: u32,
+    /// Longest time for the SQL of one detector over one read.
+    #[garde(skip)]
+    pub query_timeout: Period,
+    /// Most memory for the SQL of one detector.
+    #[garde(skip)]
+    pub query_memory: Quantity,
+    /// Log rows that an alert shows for each log.
+    #[garde(range(min = 0, max = 1000))]
+    pub records_per_alert: u32,
+}
+
+impl Limits {
+    /// Least `query_memory` that can be set: 16 MiB.
+    pub const QUERY_MEMORY_LEAST: Quantity = Quantity(16.0 * 1024.0 * 1024.0);
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            entities_per_detector: 20_000,
+            query_timeout: Period::MINUTE,
+            query_memory: Quantity(512.0 * 1024.0 * 1024.0),
+            records_per_alert: 5,
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Texts with a form of their own: periods, times, quantities, counts.
+
+use std::str::FromStr;
+
+use margay_core::{Period, Time};
+use serde_json::Value;
+
+use crate::node::{Meaning, Scalar};
+use crate::problem::shown;
+use crate::quantity::Quantity;
+use crate::sustained::Sustained;
+
+/// A form of text.
+pub(crate) struct Form {
+    /// Name of the type in the schema.
+    definition: &'static str,
+    /// Rule that a text without the form breaks.
+    pub(crate) rule: &'static str,
+    /// What is expected.
+    pub(crate) what: &'static str,
+    /// How it is written.
+    pub(crate) hint: &'static str,
+    /// Whether a number will do.
+    takes_numbers: bool,
+    /// Whether a text has the form.
+    fits: fn(&str) -> bool,
+}
+
+const FORMS: [Form; 4] = [
+    Form {
+        definition: "Period",
+        rule: "bad-period",
+        what: "a length of time",
+        hint: "numbers with the units ms, s, m, h, d or w, such as 30s, 5m, 1h30m or 4w",
+        takes_numbers: false,
+        fits: fits::<Period>,
+    },
+    Form {
+        definition: "Time",
+        rule: "bad-time",
+        what: "a date or time",
+        hint: "such as 2027-03-01, or 2027-03-01T08:00:00Z",
+        takes_numbers: false,
+        fits: fits::<Time>,
+    },
+    Form {
+        definition: "Quantity",
+        rule: "bad-quantity",
+        what: "a quantity",
+        hint: "a number, or one with the unit B, kB, MB, GB, TB, KiB, MiB, GiB, TiB, ns, us, ms, s, m, h, d or %",
+        takes_numbers: true,
+        fits: fits::<Quantity>,
+    },
+    Form {
+        definition: "Sustained",
+        rule: "bad-sustained",
+        what: "a count of buckets",
+        hint: "`n of m`, such as 2 of 3",
+        takes_numbers: false,
+        fits: fits::<Sustained>,
+    },
+];
+
+/// The form of the values of a type, if it has one.
+pub(crate) fn of(definition: &str) -> Option<&'static Form> {
+    FORMS.iter().find(|form| form.definition == definition)
+}
+
+/// The value of a scalar that has the form; else what is wrong with it.
+pub(crate) fn read(form: &Form, scalar: &Scalar) -> Result<Value, String> {
+    match scalar.meaning() {
+        Meaning::Text if (form.fits)(&scalar.text) => Ok(scalar.text.clone().into()),
+        Meaning::Text => Err(format!("`{}` is not {}", shown(&scalar.text), form.what)),
+        Meaning::Number(number) if form.takes_numbers => Ok(number.into()),
+        Meaning::NotFinite => Err("a number must be finite".to_owned()),
+        _ => Err(format!("{} is expected, not `{}`", form.what, shown(&scalar.text))),
+    }
+}
+
+fn fits<T: FromStr>(text: &str) -> bool {
+    T::from_str(text).is_ok()
+}

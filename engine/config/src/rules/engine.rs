@@ -1,0 +1,143 @@
+//! Rules across the keys of margay.yaml.
+
+use margay_core::Period;
+
+use crate::engine::{Engine, Limits};
+use crate::expression::is_identifier;
+use crate::log::{Elasticsearch, Log};
+use crate::problem::shown;
+use crate::rules::Findings;
+use crate::sink::Sink;
+
+const TO_COME: &str = "it is read and checked, but this version does not use it";
+
+/// Checks everything about margay.yaml that one key alone does not show.
+pub(crate) fn check(engine: &Engine, findings: &mut Findings<'_>) {
+    for (name, log) in &engine.logs {
+        log_rules(name, log, findings);
+    }
+    for (at, sink) in engine.sinks.iter().enumerate() {
+        sink_rules(&at.to_string(), sink, findings);
+    }
+    limits(&engine.limits, findings);
+}
+
+fn log_rules(name: &str, log: &Log, findings: &mut Findings<'_>) {
+    let key = ["logs", name];
+    if !is_identifier(name) {
+        let message = format!("`{}` cannot name a log", shown(name));
+        findings.key(&key, "bad-log-name", message, "letters, digits and `_`: it is a table in SQL");
+    }
+    let (in_files, in_index) = (findings.has(&["logs", name, "files"]), findings.has(&["logs", name, "elasticsearch"]));
+    if in_files == in_index {
+        let message = format!(
+            "a log is read from one place, but `{}` names {}",
+            shown(name),
+            if in_files { "two" } else { "none" }
+        );
+        findings.key(&key, "log-needs-one-source", message, "one of `files` and `elasticsearch`");
+    } else if findings.has_empty_list(&["logs", name, "files"]) {
+        findings.value(
+            &["logs", name, "files"],
+            "empty-value",
+            "no files are named".to_owned(),
+            "a pattern such as logs/*.ndjson.gz",
+        );
+    }
+    let (has_preset, has_time) = (findings.has(&["logs", name, "preset"]), findings.has(&["logs", name, "time"]));
+    if has_preset == has_time {
+        let has = if has_preset { "both" } else { "neither" };
+        let message = format!("`{}` has {has} of `preset` and `time`", shown(name));
+        let hint = "`preset` knows where the time is; any other log has `time: { field: … }`";
+        findings.key(&key, "preset-or-time", message, hint);
+    }
+    if let Some(index) = &log.elasticsearch {
+        let key = ["logs", name, "elasticsearch"];
+        findings.warn(&key, "not-available-yet", "logs in Elasticsearch are not available yet".to_owned(), TO_COME);
+        login(&key, index, findings);
+    }
+}
+
+fn sink_rules(at: &str, sink: &Sink, findings: &mut Findings<'_>) {
+    let key = ["sinks", at, sink.name()];
+    if !matches!(sink, Sink::Stdout(_) | Sink::File(_)) {
+        let message = format!("the sink `{}` is not available yet", sink.name());
+        findings.warn(&key, "not-available-yet", message, TO_COME);
+    }
+    match sink {
+        Sink::Elasticsearch(index) => login(&key, index, findings),
+        Sink::Alertmanager(alertmanager) => address(&key, &alertmanager.url, findings),
+        Sink::Slack(slack) => {
+            one_of(&key, &[("url_file", slack.url_file.is_some()), ("url_env", slack.url_env.is_some())], findings)
+        }
+        Sink::Webhook(webhook) => {
+            let ways = [
+                ("url", webhook.url.is_some()),
+                ("url_file", webhook.url_file.is_some()),
+                ("url_env", webhook.url_env.is_some()),
+            ];
+            one_of(&key, &ways, findings);
+            if let Some(url) = &webhook.url {
+                address(&key, url, findings);
+            }
+        }
+        Sink::Stdout(_) | Sink::File(_) => {}
+    }
+}
+
+/// Exactly one way to the address.
+fn one_of(key: &[&str; 3], ways: &[(&str, bool)], findings: &mut Findings<'_>) {
+    let count = ways.iter().filter(|(_, is_there)| *is_there).count();
+    if count != 1 {
+        let names: Vec<String> = ways.iter().map(|(name, _)| format!("`{name}`")).collect();
+        let message = format!("exactly one of {} is needed, but {count} are there", names.join(", "));
+        findings.key(key, "sink-needs-one-url", message, "");
+    }
+}
+
+fn login(key: &[&str; 3], index: &Elasticsearch, findings: &mut Findings<'_>) {
+    address(key, &index.url, findings);
+    let ways = [
+        index.api_key_file.is_some(),
+        index.api_key_env.is_some(),
+        index.password_file.is_some(),
+        index.password_env.is_some(),
+    ];
+    if ways.iter().filter(|is_there| **is_there).count() > 1 {
+        let message = "more than one secret to log in with".to_owned();
+        let hint = "one of `api_key_file`, `api_key_env`, `password_file` and `password_env`";
+        findings.key(key, "one-secret", message, hint);
+    }
+    let has_password = index.password_file.is_some() || index.password_env.is_some();
+    if index.username.is_some() != has_password {
+        let message = "a user name and a password need each other".to_owned();
+        findings.key(key, "username-needs-password", message, "`username` with `password_file` or `password_env`");
+    }
+}
+
+/// An address has a scheme, and no secret in it.
+fn address(key: &[&str; 3], url: &str, findings: &mut Findings<'_>) {
+    let path = [key[0], key[1], key[2], "url"];
+    let Some(rest) =
+        url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")).filter(|rest| !rest.is_empty())
+    else {
+        let message = format!("`{}` is not an address", shown(url));
+        findings.value(&path, "bad-url", message, "such as https://host:9200");
+        return;
+    };
+    if rest.split('/').next().is_some_and(|host| host.contains('@')) {
+        let message = "a password does not belong into an address: it would be shown in messages".to_owned();
+        findings.value(&path, "secret-in-url", message, "use `username` with `password_file` or `password_env`");
+    }
+}
+
+fn limits(limits: &Limits, findings: &mut Findings<'_>) {
+    if limits.query_timeout < Period::SECOND {
+        let message = format!("a query cannot end within {}", limits.query_timeout);
+        findings.value(&["limits", "query_timeout"], "out-of-range", message, "at least 1s");
+    }
+    if limits.query_memory < Limits::QUERY_MEMORY_LEAST {
+        let message = format!("a query cannot run in {} bytes", limits.query_memory);
+        findings.value(&["limits", "query_memory"], "out-of-range", message, "at least 16MiB");
+    }
+}

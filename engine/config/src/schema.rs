@@ -1,0 +1,70 @@
+//! JSON Schemas of the files, for editors and for our own check of shapes.
+
+use schemars::Schema;
+use schemars::generate::SchemaSettings;
+use serde_json::{Map, Value};
+
+use crate::detector::Detector;
+use crate::engine::Engine;
+
+/// A kind of file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SchemaKind {
+    /// margay.yaml.
+    Engine,
+    /// A file of detectors.d.
+    Detector,
+}
+
+/// The JSON Schema (draft-07) of a kind of file, generated from the types.
+#[must_use]
+pub fn schema(kind: SchemaKind) -> Value {
+    let generator = SchemaSettings::draft07().into_generator();
+    let mut schema = match kind {
+        SchemaKind::Engine => generator.into_root_schema_for::<Engine>(),
+        SchemaKind::Detector => generator.into_root_schema_for::<Detector>(),
+    }
+    .to_value();
+    drop_null_defaults(&mut schema);
+    schema
+}
+
+/// A default of `null` says only that a key may be left out, which `required` says already.
+fn drop_null_defaults(schema: &mut Value) {
+    match schema {
+        Value::Object(object) => {
+            object.retain(|key, value| key != "default" || !value.is_null());
+            if let Some(Value::Object(default)) = object.get_mut("default") {
+                default.retain(|_, value| !value.is_null());
+            }
+            object.values_mut().for_each(drop_null_defaults);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_null_defaults),
+        _ => {}
+    }
+}
+
+/// Turns the `oneOf` of an externally tagged enum into one object with a property for each variant,
+/// exactly one of which must stand: editors complete and explain that better.
+pub(crate) fn one_key_of(schema: &mut Schema) {
+    let Some(Value::Array(variants)) = schema.remove("oneOf") else { return };
+    let properties: Map<String, Value> = variants.into_iter().filter_map(property).collect();
+    schema.insert("type".to_owned(), "object".into());
+    schema.insert("properties".to_owned(), properties.into());
+    schema.insert("additionalProperties".to_owned(), false.into());
+    schema.insert("minProperties".to_owned(), 1.into());
+    schema.insert("maxProperties".to_owned(), 1.into());
+}
+
+/// Name and schema of the one property of a variant, with the variant's description.
+fn property(mut variant: Value) -> Option<(String, Value)> {
+    let description = variant.get("description").cloned();
+    let properties = variant.get_mut("properties")?.as_object_mut()?;
+    let (name, schema) = properties.iter().next().map(|(name, schema)| (name.clone(), schema.clone()))?;
+    let mut described = Map::new();
+    if let Some(description) = description {
+        described.insert("description".to_owned(), description);
+    }
+    described.insert("allOf".to_owned(), vec![schema].into());
+    Some((name, described.into()))
+}
