@@ -94,6 +94,7 @@ pub(crate) fn write<W: Write>(world: World<'_>, log: &mut Log<W>, progress: &Pro
 /// A name that a workload asks for again and again.
 struct Question {
     client: usize,
+    server: usize,
     name: String,
     address: String,
     rhythm: Rhythm,
@@ -107,14 +108,15 @@ fn questions(seed: u64, cluster: &Cluster) -> Vec<Question> {
     let server = cluster.find(catalogue::DNS_SERVER.0, catalogue::DNS_SERVER.1);
     (0..cluster.workloads.len())
         .filter(|client| *client != server)
-        .flat_map(|client| of_client(seed, cluster, client))
+        .flat_map(|client| of_client(seed, cluster, client, server))
         .collect()
 }
 
-fn of_client(seed: u64, cluster: &Cluster, client: usize) -> Vec<Question> {
+fn of_client(seed: u64, cluster: &Cluster, client: usize, server: usize) -> Vec<Question> {
     let namespace = &cluster.workloads[client].namespace;
     let ask = |name: String, address: &str, rhythm, rate, outside: bool| Question {
         client,
+        server,
         drift: Drift::new(
             random::stream(seed, &["dns", namespace, cluster.workloads[client].name, &name]),
             DRIFT_SIGMA,
@@ -167,8 +169,7 @@ impl Question {
         let slow = world.plan.factor(IncidentKind::DnsLatency, self.client, interval, SLOW_DNS_FACTOR);
         let latency_ns = self.latency_ms * 1e6 * level * noise * slow;
         let client = Side::new(world.cluster, Peer::Workload(self.client), 0, interval.end);
-        let server_at = world.cluster.find(catalogue::DNS_SERVER.0, catalogue::DNS_SERVER.1);
-        let server = Side::new(world.cluster, Peer::Workload(server_at), 0, interval.end);
+        let server = Side::new(world.cluster, Peer::Workload(self.server), 0, interval.end);
         let answer = RecordSet { name: &self.name, class: "IN", kind: "A", rdata: [&self.address] };
         log.row(&Lookup {
             start_time: Time(interval.start * 1000),
