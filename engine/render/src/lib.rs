@@ -8,6 +8,8 @@ mod error;
 mod event;
 mod guard;
 mod helpers;
+#[cfg(test)]
+mod hostile;
 mod json;
 mod lint;
 mod markdown;

@@ -11,10 +11,9 @@ mod report;
 mod selection;
 mod selector;
 mod target;
+mod yaml;
 
 use margay_core::{Alert, Time};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::context::context;
@@ -138,14 +137,6 @@ fn sample_request(alert: &Alert, kind: PolicyKind, enforced: bool) -> Quarantine
     Quarantine { alert, kind, enforced, protect: &[], expires: alert.time.plus(margay_core::Period::HOUR) }
 }
 
-/// The object as YAML under a comment, read back and compared before anyone sees it.
-fn settle<T: Serialize + DeserializeOwned + PartialEq>(comment: &str, object: &T) -> Result<String, PolicyError> {
-    let yaml = serde_yaml::to_string(object).map_err(PolicyError::Write)?;
-    let text = format!("{comment}{yaml}");
-    let back: T = serde_yaml::from_str(&text).map_err(PolicyError::Write)?;
-    if back == *object { Ok(text) } else { Err(PolicyError::Changed { what: "the document as a whole" }) }
-}
-
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -157,5 +148,7 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
+#[cfg(test)]
+mod schemas;
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,8 @@ use serde_json::Value;
 use super::error::PolicyError;
 use super::meant::{Meant, Texts};
 use super::names::is_dns_label;
-use super::{selector, settle};
+use super::selector;
+use super::yaml::settle;
 
 /// `projectcalico.org/v3` GlobalNetworkPolicy and StagedGlobalNetworkPolicy, as far as a quarantine needs them.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]

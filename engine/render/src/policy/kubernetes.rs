@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::error::PolicyError;
 use super::meant::{Meant, Texts};
-use super::settle;
+use super::yaml::settle;
 
 /// `networking.k8s.io/v1` NetworkPolicy, as far as a quarantine needs it: it has no rules.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]

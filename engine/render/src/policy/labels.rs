@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use margay_core::SuspiciousRecords;
 use serde_json::{Map, Value};
 
+use super::names::is_dns_name;
 use super::target::{GROUP_COLUMNS, POD_COLUMNS, SIDES, Target};
 
 /// Labels of one endpoint that are read at most.
@@ -24,7 +25,7 @@ pub(super) struct Seen {
     pub(super) labels: Vec<Labels>,
     /// What the log calls the workload: `wep` is a pod.
     pub(super) kinds: BTreeSet<String>,
-    /// Names of its pods, where the log has them.
+    /// Valid names of its pods, where the log has them.
     pub(super) pods: BTreeSet<String>,
     /// Whom it talked to, as people read them.
     pub(super) peers: BTreeSet<String>,
@@ -55,7 +56,7 @@ impl Seen {
         for end in own {
             self.labels.extend(end.labels());
             self.kinds.extend(end.text("type").map(str::to_owned));
-            self.pods.extend(end.names(&POD_COLUMNS).filter(|name| !name.contains('*')).map(str::to_owned));
+            self.pods.extend(end.names(&POD_COLUMNS).filter(|name| is_dns_name(name)).map(str::to_owned));
         }
         for end in others {
             self.peers.insert(end.shown());

@@ -25,7 +25,7 @@ pub(super) fn alert(namespace: &str, workload: &str, labels: &[&str]) -> Alert {
     alert
 }
 
-fn files(alert: &Alert, kind: PolicyKind, enforced: bool) -> Result<PolicyFiles, PolicyError> {
+pub(super) fn files(alert: &Alert, kind: PolicyKind, enforced: bool) -> Result<PolicyFiles, PolicyError> {
     let templates = Templates::load(None).unwrap();
     quarantine(&templates, &sample_request(alert, kind, enforced))
 }
