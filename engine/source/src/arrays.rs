@@ -1,13 +1,15 @@
 //! Arrow columns of any type into the columns of a log, normalised.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, Float64Array, Int64Array, ListBuilder, MapArray, StringArray, StringBuilder, StructArray,
-    TimestampMillisecondArray, new_null_array,
+    Array, ArrayRef, AsArray, Float64Array, Int64Array, ListArray, ListBuilder, MapArray, StringArray, StringBuilder,
+    StructArray, TimestampMillisecondArray, new_null_array,
 };
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, Int64Type, TimestampMillisecondType};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
 use margay_core::Time;
 
 use crate::batch::LayoutField;
@@ -28,6 +30,7 @@ pub(crate) fn normalise(array: &ArrayRef, field: &LayoutField, signs_are_null: b
         Kind::Nanos => floats(array, SECONDS_PER_NANO),
         Kind::Int if array.data_type().is_floating() => ints(array),
         Kind::List => return (list(array, signs_are_null), 0),
+        Kind::Text => cast_or_null(&(Arc::new(texts(array)) as ArrayRef), &Kind::Text.data_type()),
         kind => cast_or_null(array, &kind.data_type()),
     };
     let unfit = column.null_count().saturating_sub(array.logical_null_count());
@@ -102,34 +105,42 @@ fn ints(array: &ArrayRef) -> ArrayRef {
     Arc::new(array.as_primitive::<Float64Type>().iter().map(|value| value.and_then(whole)).collect::<Int64Array>())
 }
 
-/// Lists of anything, maps and objects as lists of text.
+/// Lists of anything, maps and objects as lists of text; any other value is a list of one.
 fn list(array: &ArrayRef, signs_are_null: bool) -> ArrayRef {
     let mut builder = ListBuilder::new(StringBuilder::new());
-    let mut push = |texts: Option<Vec<String>>| match texts {
-        Some(texts) => {
-            let texts = texts.into_iter().filter(|text| !is_nothing(text.as_bytes(), signs_are_null));
-            builder.append_value(texts.map(Some));
-        }
-        None => builder.append_null(),
-    };
-    match array.data_type() {
+    let rows: Vec<Option<Vec<String>>> = match array.data_type() {
         DataType::Struct(fields) if fields.len() == 1 && fields[0].name() == "labels" => {
             return list(array.as_struct().column(0), signs_are_null);
         }
-        DataType::Struct(_) => struct_rows(array.as_struct()).into_iter().for_each(&mut push),
-        DataType::Map(..) => map_rows(array.as_map()).into_iter().for_each(&mut push),
-        _ => {
-            let lists = cast_or_null(array, &Kind::List.data_type());
-            for row in lists.as_list::<i32>().iter() {
-                push(row.map(|row| row.as_string::<i32>().iter().flatten().map(str::to_owned).collect()));
-            }
+        DataType::Struct(_) => struct_rows(array.as_struct()),
+        DataType::Map(..) => map_rows(array.as_map()),
+        DataType::List(_) => list_rows(array.as_list()),
+        DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+            return list(&cast_or_null(array, &DataType::List(item.clone())), signs_are_null);
         }
+        _ => texts(array).iter().map(|text| text.map(|text| vec![text.to_owned()])).collect(),
+    };
+    for row in rows {
+        if let Some(texts) = &row {
+            let texts = texts.iter().filter(|text| !is_nothing(text.as_bytes(), signs_are_null));
+            texts.for_each(|text| builder.values().append_value(text));
+        }
+        builder.append(row.is_some());
     }
     Arc::new(builder.finish())
 }
 
+/// Any column as text.
 fn texts(array: &ArrayRef) -> StringArray {
-    cast_or_null(array, &DataType::Utf8).as_string::<i32>().clone()
+    if let Ok(texts) = cast(array, &DataType::Utf8) {
+        return texts.as_string::<i32>().clone();
+    }
+    let format = ArrayFormatter::try_new(array, &FormatOptions::new());
+    let text = |row: usize| {
+        let format = format.as_ref().ok().filter(|_| array.is_valid(row))?;
+        format.value(row).try_to_string().ok()
+    };
+    (0..array.len()).map(text).collect()
 }
 
 fn struct_rows(array: &StructArray) -> Vec<Option<Vec<String>>> {
@@ -145,9 +156,18 @@ fn struct_rows(array: &StructArray) -> Vec<Option<Vec<String>>> {
 fn map_rows(array: &MapArray) -> Vec<Option<Vec<String>>> {
     let (keys, values) = (texts(array.keys()), texts(array.values()));
     let entry = |at: usize| format!("{}={}", keys.value(at), if values.is_valid(at) { values.value(at) } else { "" });
-    let row = |row: usize| {
-        let range = array.value_offsets()[row] as usize..array.value_offsets()[row + 1] as usize;
-        range.map(entry).collect()
-    };
+    let row = |row: usize| within(array.value_offsets(), row).map(entry).collect();
     (0..array.len()).map(|at| array.is_valid(at).then(|| row(at))).collect()
+}
+
+fn list_rows(array: &ListArray) -> Vec<Option<Vec<String>>> {
+    let values = texts(array.values());
+    let text = |at: usize| values.is_valid(at).then(|| values.value(at).to_owned());
+    let row = |row: usize| within(array.value_offsets(), row).filter_map(text).collect();
+    (0..array.len()).map(|at| array.is_valid(at).then(|| row(at))).collect()
+}
+
+/// Places of the values of a row.
+fn within(offsets: &[i32], row: usize) -> Range<usize> {
+    offsets[row] as usize..offsets[row + 1] as usize
 }

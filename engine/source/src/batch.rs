@@ -15,6 +15,8 @@ use crate::time;
 
 /// Rows of a batch at most.
 pub(crate) const BATCH_ROWS_MOST: usize = 8192;
+/// Bytes of text after which a batch is closed with fewer rows.
+const BATCH_BYTES_MOST: usize = 8 * 1024 * 1024;
 
 /// What a scan takes from each row, and where it finds it.
 #[derive(Clone, Debug)]
@@ -108,6 +110,8 @@ pub(crate) struct Gatherer<'a> {
     starts: Vec<i64>,
     ends: Vec<i64>,
     builders: Vec<Builder>,
+    /// Bytes that the rows took in their file.
+    bytes: usize,
     /// Values that did not fit their column since this was last taken.
     pub(crate) unfit: u64,
 }
@@ -120,6 +124,7 @@ impl<'a> Gatherer<'a> {
             starts: Vec::with_capacity(BATCH_ROWS_MOST),
             ends: Vec::with_capacity(BATCH_ROWS_MOST),
             builders: layout.fields.iter().map(|field| Builder::new(field, layout.signs_are_null)).collect(),
+            bytes: 0,
             unfit: 0,
         }
     }
@@ -147,14 +152,16 @@ impl<'a> Gatherer<'a> {
         self.starts.push(span.0);
         self.ends.push(span.1);
         for (builder, field) in self.builders.iter_mut().zip(&self.layout.fields) {
-            self.unfit += u64::from(!builder.push(first(&field.slots, slots)));
+            let raw = first(&field.slots, slots);
+            self.bytes += raw.len();
+            self.unfit += u64::from(!builder.push(raw));
         }
     }
 
     /// True where the next row belongs to the next batch.
     #[inline]
     pub(crate) fn is_full(&self) -> bool {
-        self.starts.len() >= BATCH_ROWS_MOST
+        self.starts.len() >= BATCH_ROWS_MOST || self.bytes >= BATCH_BYTES_MOST
     }
 
     /// The rows gathered so far, if any.
@@ -162,6 +169,7 @@ impl<'a> Gatherer<'a> {
         if self.starts.is_empty() {
             return None;
         }
+        self.bytes = 0;
         let fresh = || Vec::with_capacity(BATCH_ROWS_MOST);
         let starts = std::mem::replace(&mut self.starts, fresh());
         let ends = std::mem::replace(&mut self.ends, fresh());

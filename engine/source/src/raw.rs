@@ -25,6 +25,16 @@ pub(crate) enum Raw<'a> {
 }
 
 impl<'a> Raw<'a> {
+    /// Bytes that the value takes in the file.
+    #[inline]
+    pub(crate) fn len(self) -> usize {
+        match self {
+            Self::Null | Self::Bool(_) => 0,
+            Self::Text(bytes) | Self::Escaped(bytes) | Self::Number(bytes) => bytes.len(),
+            Self::List(bytes) | Self::Object(bytes) => bytes.len(),
+        }
+    }
+
     /// The value as text, whatever it is; what is not UTF-8 becomes `U+FFFD`, so that one odd byte
     /// does not hide a row.
     pub(crate) fn text(self) -> Option<Cow<'a, str>> {

@@ -422,6 +422,14 @@ fn the_report_does_not_depend_on_the_number_of_threads() {
 }
 
 #[test]
+fn batches_of_long_texts_are_closed_early() {
+    let text = format!("{{\"start_time\":1,\"host\":\"{}\"}}\n", "x".repeat(1_000_000)).repeat(40);
+    let folder = Folder::new(&[("a.ndjson", text.as_bytes())]);
+    let (batches, report) = scan_range(&folder.preset("*", Preset::CalicoFlows), &["host"], TimeRange::ALL, 1);
+    assert_eq!((report.rows, batches.len()), (40, 5));
+}
+
+#[test]
 fn a_scan_stops_when_the_sink_has_enough() {
     let text = "{\"start_time\":1}\n".repeat(100_000);
     let folder = Folder::new(&[("a.ndjson", text.as_bytes())]);

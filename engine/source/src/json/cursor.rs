@@ -61,7 +61,7 @@ impl<'a> Cursor<'a> {
     #[inline]
     pub(crate) fn string(&mut self) -> Result<Raw<'a>, Broken> {
         let start = self.at + 1;
-        let (end, escaped) = string_end(self.bytes, start).ok_or(Broken("a text is not closed"))?;
+        let (end, escaped) = string_end(self.bytes, start).ok_or(UNCLOSED)?;
         self.at = end + 1;
         let inside = &self.bytes[start..end];
         Ok(if escaped { Raw::Escaped(inside) } else { Raw::Text(inside) })
@@ -71,55 +71,81 @@ impl<'a> Cursor<'a> {
     #[inline]
     pub(crate) fn value(&mut self) -> Result<Raw<'a>, Broken> {
         self.skip_space();
-        let start = self.at;
+        let (start, first) = (self.at, self.peek());
+        if first == Some(b'"') {
+            return self.string();
+        }
+        self.pass()?;
+        let bytes = &self.bytes[start..self.at];
+        Ok(match first {
+            Some(b'{') => Raw::Object(bytes),
+            Some(b'[') => Raw::List(bytes),
+            Some(b'n') => Raw::Null,
+            Some(b't') => Raw::Bool(true),
+            Some(b'f') => Raw::Bool(false),
+            _ => Raw::Number(bytes),
+        })
+    }
+
+    /// Moves past the value here, after white space, that nobody asked for.
+    #[inline]
+    pub(crate) fn pass(&mut self) -> Result<(), Broken> {
+        self.skip_space();
         match self.peek() {
-            Some(b'"') => self.string(),
+            Some(b'"') => {
+                let (end, _) = string_end(self.bytes, self.at + 1).ok_or(UNCLOSED)?;
+                self.at = end + 1;
+                Ok(())
+            }
             Some(b'-' | b'0'..=b'9') => {
                 self.at += 1;
                 while matches!(self.peek(), Some(b'0'..=b'9' | b'.' | b'-' | b'+' | b'e' | b'E')) {
                     self.at += 1;
                 }
-                Ok(Raw::Number(&self.bytes[start..self.at]))
+                Ok(())
             }
-            Some(b'{') => self.nested().map(|()| Raw::Object(&self.bytes[start..self.at])),
-            Some(b'[') => self.nested().map(|()| Raw::List(&self.bytes[start..self.at])),
-            Some(b'n') => self.word(b"null", Raw::Null),
-            Some(b't') => self.word(b"true", Raw::Bool(true)),
-            Some(b'f') => self.word(b"false", Raw::Bool(false)),
+            Some(b'n') => self.word(b"null"),
+            Some(b'{' | b'[') => {
+                self.at = nested_end(self.bytes, self.at)?;
+                Ok(())
+            }
+            Some(b't') => self.word(b"true"),
+            Some(b'f') => self.word(b"false"),
             Some(_) => Err(Broken("a value is missing")),
-            None => Err(Broken("it ends within an object")),
+            None => Err(CUT),
         }
     }
 
-    fn word(&mut self, word: &[u8], value: Raw<'a>) -> Result<Raw<'a>, Broken> {
+    #[inline]
+    fn word(&mut self, word: &[u8]) -> Result<(), Broken> {
         if !self.rest().starts_with(word) {
             return Err(Broken("a word that is neither null, true nor false"));
         }
         self.at += word.len();
-        Ok(value)
+        Ok(())
     }
+}
 
-    /// Moves past the object or array that starts here. Counts instead of recursing, so that no depth
-    /// is too deep.
-    fn nested(&mut self) -> Result<(), Broken> {
-        let mut depth = 0usize;
-        while let Some(byte) = self.peek() {
-            match byte {
-                b'"' => {
-                    self.string()?;
-                    continue;
-                }
-                b'{' | b'[' => depth += 1,
-                b'}' | b']' => depth -= 1,
-                _ => {}
-            }
-            self.at += 1;
-            if depth == 0 {
-                return Ok(());
-            }
+const UNCLOSED: Broken = Broken("a text is not closed");
+const CUT: Broken = Broken("it ends within an object");
+
+/// Where the object or array that starts at `start` ends. Counts instead of recursing, so that no
+/// depth is too deep.
+fn nested_end(bytes: &[u8], start: usize) -> Result<usize, Broken> {
+    let (mut at, mut depth) = (start, 0usize);
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'"' => at = string_end(bytes, at + 1).ok_or(UNCLOSED)?.0,
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth -= 1,
+            _ => {}
         }
-        Err(Broken("it ends within an object"))
+        at += 1;
+        if depth == 0 {
+            return Ok(at);
+        }
     }
+    Err(CUT)
 }
 
 const ONES: u64 = 0x0101_0101_0101_0101;

@@ -1,6 +1,6 @@
 //! Reads the wanted fields of one JSON object after another.
 
-use crate::json::cursor::{Broken, Cursor, unescape};
+use crate::json::cursor::{Broken, Cursor};
 use crate::json::paths::{Paths, Target};
 use crate::raw::Raw;
 
@@ -34,6 +34,22 @@ struct Key {
     target: Target,
 }
 
+impl Key {
+    /// True where `rest` starts with the key. Keys are short: words are compared in place, the last one
+    /// overlapping the one before, which is faster than a call of the C library.
+    #[inline]
+    fn is_next(&self, rest: &[u8]) -> bool {
+        let Some(here) = rest.get(..self.text.len()) else { return false };
+        let (Some(here_last), Some(text_last)) = (here.last_chunk::<8>(), self.text.last_chunk::<8>()) else {
+            return *here == *self.text;
+        };
+        let (here, text) = (here.as_chunks::<8>().0, self.text.as_chunks::<8>().0);
+        let mut words = here.iter().zip(text);
+        words.all(|(here, text)| u64::from_le_bytes(*here) == u64::from_le_bytes(*text))
+            && u64::from_le_bytes(*here_last) == u64::from_le_bytes(*text_last)
+    }
+}
+
 impl RowReader {
     /// A reader of the fields in `paths`.
     pub(crate) fn new(paths: Paths) -> Self {
@@ -43,40 +59,46 @@ impl RowReader {
 
     /// Reads the object in `line` into `slots`, which are null before; the last of equal keys counts.
     pub(crate) fn read<'a>(&mut self, line: &'a [u8], slots: &mut [Raw<'a>]) -> Result<(), Broken> {
-        let mut cursor = Cursor::new(line);
-        self.object(0, &mut cursor, slots)?;
+        let mut cursor = self.object(0, Cursor::new(line), slots)?;
         cursor.skip_space();
         if cursor.rest().is_empty() { Ok(()) } else { Err(Broken("something follows the object")) }
     }
 
-    /// Reads an object; as deep as the paths, not as the input.
-    fn object<'a>(&mut self, node: usize, cursor: &mut Cursor<'a>, slots: &mut [Raw<'a>]) -> Result<(), Broken> {
+    /// Reads an object; as deep as the paths, not as the input. The cursor is handed over and back, so
+    /// that it stays in registers.
+    fn object<'a>(&mut self, node: usize, mut cursor: Cursor<'a>, slots: &mut [Raw<'a>]) -> Result<Cursor<'a>, Broken> {
         if !cursor.take(b'{') {
             return Err(Broken("not an object"));
         }
         if cursor.take(b'}') {
-            return Ok(());
+            return Ok(cursor);
         }
         let mut expected = 0;
         loop {
             cursor.skip_space();
             let target = match self.nodes[node].keys.get(expected) {
-                Some(key) if cursor.rest().starts_with(&key.text) => {
+                Some(key) if key.is_next(cursor.rest()) => {
                     cursor.advance(key.text.len());
                     expected += 1;
                     key.target
                 }
-                _ => self.surprise(node, cursor, &mut expected)?,
+                _ => {
+                    let (target, next, after) = self.surprise(node, expected, cursor)?;
+                    (expected, cursor) = (next, after);
+                    target
+                }
             };
-            let value = cursor.value()?;
-            if !target.is_unwanted() {
+            if target.is_unwanted() {
+                cursor.pass()?;
+            } else {
+                let value = cursor.value()?;
                 self.store(target, value, slots)?;
             }
             if !cursor.take(b',') {
                 break;
             }
         }
-        if cursor.take(b'}') { Ok(()) } else { Err(Broken("a comma or a closing brace is missing")) }
+        if cursor.take(b'}') { Ok(cursor) } else { Err(Broken("a comma or a closing brace is missing")) }
     }
 
     #[inline]
@@ -89,20 +111,25 @@ impl RowReader {
             slots[*slot] = Raw::Null;
         }
         match value {
-            Raw::Object(bytes) => self.object(inner, &mut Cursor::new(bytes), slots),
+            Raw::Object(bytes) => self.object(inner, Cursor::new(bytes), slots).map(|_| ()),
             _ => Ok(()),
         }
     }
 
-    /// Moves past a key that was not expected, and expects what followed it before.
+    /// Moves past a key that was not expected. Says what it leads to and which key is expected next: the
+    /// one that followed it before.
     #[cold]
-    fn surprise(&mut self, node: usize, cursor: &mut Cursor<'_>, expected: &mut usize) -> Result<Target, Broken> {
+    fn surprise<'a>(
+        &mut self,
+        node: usize,
+        expected: usize,
+        mut cursor: Cursor<'a>,
+    ) -> Result<(Target, usize, Cursor<'a>), Broken> {
         let rest = cursor.rest();
-        let Node { keys, .. } = &mut self.nodes[node];
-        if let Some(at) = keys.iter().position(|key| rest.starts_with(&key.text)) {
+        let keys = &mut self.nodes[node].keys;
+        if let Some(at) = keys.iter().position(|key| key.is_next(rest)) {
             cursor.advance(keys[at].text.len());
-            *expected = at + 1;
-            return Ok(keys[at].target);
+            return Ok((keys[at].target, at + 1, cursor));
         }
         if cursor.peek() != Some(b'"') {
             return Err(Broken("a key is missing"));
@@ -111,18 +138,20 @@ impl RowReader {
         if !cursor.take(b':') {
             return Err(Broken("a colon is missing"));
         }
-        let Raw::Text(name) = key else {
-            let Raw::Escaped(name) = key else { return Err(Broken("a key is missing")) };
-            return Ok(self.paths.target(node, unescape(name).as_bytes()));
+        let name = match key {
+            Raw::Text(name) => name,
+            other => {
+                return Ok((self.paths.target(node, other.text().unwrap_or_default().as_bytes()), expected, cursor));
+            }
         };
         let target = self.paths.target(node, name);
         let text = &rest[..rest.len() - cursor.rest().len()];
-        if text.len() == name.len() + 3 && keys.len() < KEYS_MOST {
-            let at = (*expected).min(keys.len());
-            keys.insert(at, Key { text: text.into(), target });
-            *expected = at + 1;
+        let has_space = text.len() > name.len() + "\"\":".len();
+        if has_space || keys.len() >= KEYS_MOST {
+            return Ok((target, expected, cursor));
         }
-        Ok(target)
+        keys.insert(expected, Key { text: text.into(), target });
+        Ok((target, expected + 1, cursor))
     }
 }
 
