@@ -9,12 +9,12 @@ use crate::DeliverError;
 /// Bytes of a name at most: what file systems take, less the ending of the temporary file.
 const NAME_BYTES_MOST: usize = 200;
 
-/// Writes `text` to `name` in `dir`, which is made where it is missing. A reader sees the old text
-/// or the new one, never a part, and after a return the new one survives a crash.
+/// Writes `contents` to `name` in `dir`, which is made where it is missing. A reader sees the old
+/// contents or the new ones, never a part, and after a return the new ones survive a crash.
 ///
 /// # Errors
-/// `name` has a separator, is hidden or no ordinary name; `dir` cannot be made; the text cannot be
-/// written, and then the old one is still there.
+/// `name` has a separator, is hidden or no ordinary name; `dir` cannot be made; the contents cannot be
+/// written, and then the old ones are still there.
 pub fn write_file(dir: &Path, name: &str, text: impl AsRef<[u8]>) -> Result<PathBuf, DeliverError> {
     if !is_ordinary(name) {
         return Err(DeliverError::Name { name: name.to_owned() });
@@ -97,5 +97,27 @@ mod tests {
     fn a_full_disk_says_so() {
         let error = DeliverError::Write { path: "a.yaml".into(), source: io::ErrorKind::StorageFull.into() };
         assert_eq!(error.to_string(), "cannot write a.yaml: the disk is full");
+    }
+
+    /// Needs a file system of a few hundred kilobytes: `mount -t tmpfs -o size=256k none DIR`.
+    #[test]
+    fn a_full_disk_leaves_what_was_there() {
+        let Some(small) = std::env::var_os("MARGAY_SMALL_DISK").map(PathBuf::from) else {
+            eprintln!("left out: MARGAY_SMALL_DISK names no directory on a small file system");
+            return;
+        };
+        write_file(&small, "a.yaml", "old").unwrap();
+        let mut sink = crate::Sink::File { path: small.join("alerts.ndjson") };
+        sink.deliver(&["first".to_owned()]).unwrap();
+        let big = "x".repeat(1024 * 1024);
+        let error = write_file(&small, "a.yaml", &big).unwrap_err();
+        assert!(error.to_string().ends_with("a.yaml: the disk is full"), "{error}");
+        let error = sink.deliver(&[big]).unwrap_err();
+        assert!(error.to_string().ends_with("alerts.ndjson: the disk is full"), "{error}");
+        assert_eq!(fs::read_to_string(small.join("a.yaml")).unwrap(), "old");
+        assert_eq!(fs::read_to_string(small.join("alerts.ndjson")).unwrap(), "first\n");
+        sink.deliver(&["second".to_owned()]).unwrap();
+        assert_eq!(fs::read_to_string(small.join("alerts.ndjson")).unwrap(), "first\nsecond\n");
+        assert_eq!(fs::read_dir(&small).unwrap().count(), 2);
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::plain::is_unsafe;
 use crate::policy::{PolicyError, PolicyKind, Quarantine, quarantine};
-use crate::{Templates, alert_json, calico_event, markdown, plain, sample};
+use crate::{Templates, alert_json, calico_event, json_line, markdown, plain, sample};
 
 /// Values of which every combination with its surroundings is tried.
 const VALUES: [&str; 64] = [
@@ -189,7 +189,8 @@ fn documents_keep_their_shape_and_read_back() {
         for value in corpus() {
             let alert = alert(place, &value);
             let line = alert_json(&alert);
-            assert!(is_safe(&line) && !line.contains('\n'), "{place} {value:?}");
+            let event_line = json_line(&calico_event(&alert));
+            assert!([&line, &event_line].iter().all(|line| is_safe(line) && !line.contains('\n')), "{place} {value:?}");
             assert_eq!(serde_json::from_str::<Alert>(&line).unwrap(), alert, "{place} {value:?}");
             let keys_are_data = place == "label key";
             assert!(keys_are_data || shape(&calico_event(&alert)) == event, "{place} {value:?}");
@@ -251,7 +252,7 @@ proptest! {
         prop_assert!(is_safe(&plain(&value)) && !plain(&value).contains('\n'));
         let text = markdown::markdown(&value, 256);
         prop_assert!(is_safe(&text) && skeleton(&text).1.is_empty(), "{}", text);
-        let line = crate::json::json_line(&value);
+        let line = json_line(&value);
         prop_assert!(is_safe(&line));
         prop_assert_eq!(serde_json::from_str::<String>(&line).unwrap(), value);
     }

@@ -26,8 +26,9 @@ pub fn alert_schema() -> Value {
     schema.to_value()
 }
 
-/// `value` as JSON on one line, in characters that are safe to look at.
-pub(crate) fn json_line(value: &impl Serialize) -> String {
+/// `value`, whose keys are texts, as JSON on one line in characters that are safe to look at.
+#[must_use]
+pub fn json_line(value: &impl Serialize) -> String {
     let json = serde_json::to_string(value).expect("maps have text keys, so this is JSON");
     if !json.chars().any(is_unsafe) {
         return json;

@@ -23,6 +23,9 @@ const OUTPUT_BYTES_MOST: usize = 1024 * 1024;
 /// Templates of the user at most.
 const TEMPLATES_MOST: usize = 256;
 
+/// Ending of every template's file.
+const ENDING: &str = ".hbs";
+
 const BUILT_IN: [(&str, &str); 4] = [
     ("alert.text", include_str!("../../../templates/alert.text.hbs")),
     ("report.md", include_str!("../../../templates/report.md.hbs")),
@@ -43,7 +46,8 @@ impl Templates {
     /// The built-in templates; files `*.hbs` in `dir` replace those of the same name or add to them.
     ///
     /// # Errors
-    /// All that is wrong in the files of `dir`; a `dir` that cannot be read.
+    /// All that is wrong in the files of `dir`, each with the file's name; a `dir` that cannot be
+    /// read has the name `.`.
     pub fn load(dir: Option<&Path>) -> Result<Self, Vec<TemplateError>> {
         let mut templates = Self {
             text: engine(shown),
@@ -63,6 +67,8 @@ impl Templates {
         if problems.is_empty() && dir.is_some() {
             problems = policy::check(&templates);
         }
+        let as_files = problems.into_iter().map(|problem| TemplateError { name: problem.name + ENDING, ..problem });
+        let problems: Vec<TemplateError> = as_files.collect();
         if problems.is_empty() { Ok(templates) } else { Err(problems) }
     }
 
@@ -187,12 +193,13 @@ fn known_names() -> Value {
 
 /// Templates in `dir` by name, in alphabetical order.
 fn files(dir: &Path) -> Result<Vec<(String, PathBuf)>, TemplateError> {
-    let refuse = |message: String| TemplateError::new(&dir.display().to_string(), (1, 1), message);
-    let entries = std::fs::read_dir(dir).map_err(|error| refuse(format!("cannot read the directory: {error}")))?;
+    let refuse = |message: String| TemplateError::new(".", (1, 1), message);
+    let unread = |error: io::Error| refuse(format!("cannot read the directory {}: {error}", dir.display()));
+    let entries = std::fs::read_dir(dir).map_err(unread)?;
     let mut found = Vec::new();
     for entry in entries {
-        let path = entry.map_err(|error| refuse(format!("cannot read the directory: {error}")))?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".hbs"));
+        let path = entry.map_err(unread)?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(ENDING));
         if let Some(name) = name {
             found.push((name.to_owned(), path));
         }

@@ -105,7 +105,7 @@ fn all_that_is_wrong_in_a_directory_is_told_at_once() {
     .err()
     .unwrap();
     let names: Vec<&str> = problems.iter().map(|problem| problem.name.as_str()).collect();
-    assert_eq!(names, ["a.text", "b.json", "c", "d.text", "e.text"]);
+    assert_eq!(names, ["a.text.hbs", "b.json.hbs", "c.hbs", "d.text.hbs", "e.text.hbs"]);
     assert_eq!(problems[4].hint.as_deref(), Some("did you mean `severity`?"));
     assert!(Templates::load(Some(Path::new("/nowhere/templates"))).is_err());
 }
