@@ -67,7 +67,7 @@ pub(crate) fn ratio_score(hits: f64, total: f64, share: f64, spread: f64, tie: f
         let relative = (1.0 + (total - 1.0) * spread) / total;
         let weight = (1.0 / relative - 1.0).max(1e-3);
         let (alpha, beta) = (share * weight, (1.0 - share) * weight);
-        let lower = ((hits - 1.0 + tie) / total).clamp(0.0, 1.0);
+        let lower = ((hits + 0.5 - tie) / total).clamp(0.0, 1.0);
         let above = regularised(beta, alpha, 1.0 - lower);
         let below = regularised(alpha, beta, lower);
         return score_of_tails(above, below);

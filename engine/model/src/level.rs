@@ -70,6 +70,11 @@ impl Shift {
         if self.count > 0.0 { Self { mean: to(self.mean), ..self } } else { self }
     }
 
+    /// True before the first bucket of an episode.
+    pub(crate) fn is_new(&self) -> bool {
+        self.count == 0.0
+    }
+
     /// The episode is over.
     pub(crate) fn clear(&mut self) {
         *self = Self::default();

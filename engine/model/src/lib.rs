@@ -1,12 +1,16 @@
 //! Series to forecast and score.
 
 mod auto;
+#[cfg(test)]
+mod calibration;
 mod decompose;
 mod distribution;
+mod habit;
 mod latency;
 mod level;
 mod limit;
 mod model;
+mod novelty;
 mod pool;
 mod rate;
 mod robust;
@@ -18,6 +22,7 @@ mod spec;
 mod tail;
 mod track;
 mod verdict;
+mod views;
 
 pub use limit::Limit;
 pub use model::{Model, Snapshot};

@@ -11,7 +11,7 @@ use crate::role::{Role, roles};
 use crate::season::Grid;
 use crate::spec::{Kind, Observation, Past, Spec};
 use crate::tail::Tally;
-use crate::track::{Frame, Method, Sample, Track};
+use crate::track::{Frame, Lesson, Method, Sample, Track};
 use crate::{distribution, level};
 
 /// Days of buckets after which an entity counts as known.
@@ -159,27 +159,22 @@ impl Model {
                 };
                 let Some(mut track) = slot.take() else { continue };
                 let lesson = track.learn(&sample, held, &self.frame(feature, *method));
-                let share = match &track {
-                    Track::Rate(rate) if lesson.is_some() => rate.share(),
-                    _ => None,
-                };
                 self.tracks[observation.entity][feature] = Some(track);
-                if let Some(lesson) = lesson {
-                    lessons.push((lesson, share, sample.weight));
-                }
+                lessons.extend(lesson.map(|lesson| (lesson, sample.weight)));
             }
             self.share(bucket, feature, &lessons);
         }
     }
 
-    fn share(&mut self, bucket: Time, feature: usize, lessons: &[(crate::track::Lesson, Option<(f64, f64)>, f64)]) {
+    fn share(&mut self, bucket: Time, feature: usize, lessons: &[(Lesson, f64)]) {
         let day = level::buckets_a_day(self.spec.bucket);
+        let entities = self.entities.len().max(1) as f64;
         let pool = &mut self.pools[feature];
         if bucket.0.rem_euclid(margay_core::Period::DAY.0) == 0 {
             let keep = (-std::f64::consts::LN_2 / POOL_HALF_LIFE_DAYS).exp();
             pool.tallies.iter_mut().for_each(|tally| tally.forget(keep));
         }
-        for (lesson, share, weight) in lessons {
+        for (lesson, weight) in lessons {
             if pool.tallies.len() < lesson.residuals.len() {
                 pool.tallies.resize(lesson.residuals.len(), Tally::default());
             }
@@ -189,10 +184,13 @@ impl Model {
             if let Some(square) = lesson.square {
                 pool.weight.learn(square, *weight);
             }
-            if let Some((rate, dispersion)) = share {
-                let half_life = day * self.entities.len().max(1) as f64;
-                pool.level.learn(*rate, half_life);
-                pool.dispersion.learn(*dispersion, half_life);
+            let half_life = day * entities;
+            if let Some((rate, dispersion)) = lesson.share.rate {
+                pool.level.learn(rate, half_life);
+                pool.dispersion.learn(dispersion, half_life);
+            }
+            if let Some(spread) = lesson.share.spread {
+                pool.spread.learn(spread, half_life);
             }
         }
     }
@@ -222,7 +220,7 @@ impl Model {
         let first = end.saturating_sub(history.history.per(bucket).max(1) as usize);
         let weights = weight.and_then(|weight| past.values.get(weight)).and_then(|weights| weights.get(first..end));
         let grid = Grid { start: past.start.plus(bucket.times(first as i64)), bucket, values: &values[first..end] };
-        Some(Track::train(&grid, weights, &history.seasonality, &self.frame(feature, *method)))
+        Some(Track::train(&grid, weights.unwrap_or_default(), &history.seasonality, &self.frame(feature, *method)))
     }
 
     /// Takes over what a training learnt. Entities that it does not hold stay as they are.

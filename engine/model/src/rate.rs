@@ -30,6 +30,8 @@ const CLIP_SIGMA: f64 = 4.0;
 const EVENTS_PER_CELL: f64 = 8.0;
 /// Events that every cell is given beforehand when logarithms are taken.
 const PSEUDO_EVENTS: f64 = 1.0;
+/// Most events that are told apart.
+pub(crate) const EVENTS_MAX: f64 = 1e150;
 /// Smallest extra variance.
 const DISPERSION_FLOOR: f64 = 1e-3;
 
@@ -204,13 +206,9 @@ impl Rate {
     }
 
     /// Learns season and rate from a regular past.
-    pub(crate) fn train(
-        grid: &Grid<'_>,
-        exposure: Option<&[f64]>,
-        seasonality: &[Period],
-        setting: &Setting<'_>,
-    ) -> Self {
-        let exposed = |at: usize| exposure.map_or(1.0, |exposure| exposure.get(at).copied().unwrap_or(f64::NAN));
+    pub(crate) fn train(grid: &Grid<'_>, exposure: &[f64], seasonality: &[Period], setting: &Setting<'_>) -> Self {
+        let counted = setting.family == Family::Count;
+        let exposed = |at: usize| if counted { 1.0 } else { exposure.get(at).copied().unwrap_or(f64::NAN) };
         let known = |at: usize| grid.values[at].is_finite() && exposed(at).is_finite() && exposed(at) > 0.0;
         let season = learn_season(grid, &exposed, seasonality);
         let mut rate = Self { season, tallies: vec![Tally::default()], ..Self::default() };

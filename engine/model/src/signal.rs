@@ -4,23 +4,25 @@ use margay_core::{Period, Time};
 use serde::{Deserialize, Serialize};
 
 use crate::level::{CLIP_SIGMA, Shift, Spread, buckets_a_day, rate};
+use crate::novelty::Novelty;
 use crate::pool::Pool;
-use crate::season::{Grid, Offset, Season};
+use crate::season::{Grid, Season};
 use crate::tail::{Side, Tally};
+use crate::views::{Distances, Pace, Views, clip};
 use crate::{decompose, robust, season};
 
 /// How a kind of model treats a continuous value.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Shape {
-    /// The transform turns from linear to logarithmic at this share of the typical size.
+    /// The transform turns from linear to logarithmic at this multiple of the typical size.
     pub(crate) unit_ratio: f64,
     /// Days after which the level has forgotten half.
     pub(crate) half_life_days: f64,
-    /// Judge innovations and means of several buckets as well.
+    /// Judge in several views.
     pub(crate) views: bool,
 }
 
-/// Largest transformed value that is told apart.
+/// Largest value that is told apart.
 const LARGEST: f64 = 1e290;
 /// Spread of an entity of which nothing is known, relative to its size.
 const SPREAD_PRIOR: f64 = 0.3;
@@ -28,14 +30,16 @@ const SPREAD_PRIOR: f64 = 0.3;
 const SWING_PRIOR: f64 = 1.0;
 /// Spreads are not taken to be smaller than this share of the size.
 const SPREAD_FLOOR: f64 = 0.02;
-/// Buckets of which several are judged together.
-const VIEWS: [usize; 2] = [3, 12];
-/// Names the test of a bucket's distance from the seasonal level.
-pub(crate) const DISTANCE: usize = 0;
-/// Names the test of a bucket's distance from where the buckets before it pointed.
-pub(crate) const INNOVATION: usize = 1;
-/// Tests of one bucket: distance, innovation, means.
-pub(crate) const TESTS: usize = 2 + VIEWS.len();
+/// Sizes below this share of the transform's unit do not lower the floor further.
+const SIZE_FLOOR: f64 = 0.1;
+/// Spreads of peers that are needed before they serve as prior.
+const PEERS: f64 = 20.0;
+/// Residuals of a training enter the tails at most this far out.
+const TRAINED_MAX: f64 = 8.0;
+/// Names the judged residual.
+pub(crate) const JUDGED: usize = 0;
+/// Names the residual that the interval is made of.
+pub(crate) const SHOWN: usize = 1;
 
 /// One value of one entity.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -45,28 +49,21 @@ pub(crate) struct Signal {
     seen: f64,
     level: f64,
     spread: Spread,
-    carry: f64,
-    carried_at: Option<Time>,
-    covariance: f64,
-    variance: f64,
-    innovation: Spread,
-    recent: Vec<f32>,
-    views: [Spread; 2],
     shift: Shift,
+    fractional: bool,
+    pub(crate) views: Option<Box<Views>>,
     pub(crate) tallies: Vec<Tally>,
 }
 
 /// What is known of a bucket before its value is seen.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Outlook {
-    /// Seasonal level.
-    pub(crate) centre: f64,
-    /// Standard deviation around it.
-    pub(crate) sigma: f64,
-    /// Where the buckets before point.
-    pub(crate) next: f64,
-    /// Standard deviation around that.
-    pub(crate) next_sigma: f64,
+    centre: f64,
+    sigma: f64,
+    swing: f64,
+    floor: f64,
+    next: f64,
+    next_sigma: f64,
 }
 
 /// The fixed surroundings of a step.
@@ -81,12 +78,9 @@ pub(crate) struct Setting<'a> {
 }
 
 impl Setting<'_> {
-    pub(crate) fn day(&self) -> f64 {
-        buckets_a_day(self.bucket)
-    }
-
-    fn half_life(&self) -> f64 {
-        self.shape.half_life_days * self.day()
+    pub(crate) fn pace(&self) -> Pace {
+        let day = buckets_a_day(self.bucket);
+        Pace { bucket: self.bucket, day, half_life: self.shape.half_life_days * day }
     }
 }
 
@@ -109,12 +103,9 @@ impl Signal {
         self.seen
     }
 
-    fn unit_or(&self, value: f64, setting: &Setting<'_>) -> f64 {
-        if self.unit > 0.0 {
-            return self.unit;
-        }
-        let size = value.abs();
-        if size > 0.0 { (setting.shape.unit_ratio * size).clamp(1e-280, 1e280) } else { 1.0 }
+    /// Logarithm of the spread, for peers.
+    pub(crate) fn share(&self) -> Option<f64> {
+        (self.spread.seen() > PEERS).then(|| self.spread.sigma(0.0).max(1e-9).ln())
     }
 
     /// What is expected of the bucket at `time`; `None` before anything was seen.
@@ -122,212 +113,188 @@ impl Signal {
         if self.seen == 0.0 {
             return None;
         }
-        let day = setting.day();
-        let Offset { centre: offset, spread: slot_spread } = self.season.at(time);
-        let centre = self.level + offset;
+        let offset = self.season.at(time);
+        let centre = self.level + offset.centre;
         let size = elasticity(centre);
-        let prior = setting.pool.spread.get(20.0).map_or(SPREAD_PRIOR * size.max(0.1), |(mean, _)| mean.exp());
-        let floor = SPREAD_FLOOR * size.max(0.1);
-        let own = self.spread.sigma(prior).max(floor);
-        let unknown_swing = SWING_PRIOR * size * (-2.0 * self.seen / day).exp();
+        let floor = (SPREAD_FLOOR * size.max(SIZE_FLOOR)).max(self.step(centre));
+        let prior = setting.pool.spread.get(PEERS).map_or(SPREAD_PRIOR * size.max(SIZE_FLOOR), |(mean, _)| mean.exp());
         let wide = setting.pool.weight.factor(weight);
-        let sigma =
-            ((own * wide).powi(2) * (1.0 + 1.0 / self.seen) + slot_spread.powi(2) + unknown_swing.powi(2)).sqrt();
-        let (next, next_sigma) = if setting.shape.views {
-            let memory = self.memory(time, setting.bucket);
-            let innovation = self.innovation.sigma(prior).max(floor);
-            let extra = (slot_spread.powi(2) + unknown_swing.powi(2)) * (1.0 - memory * memory);
-            (centre + memory * self.carry, (innovation.powi(2) + extra).sqrt())
-        } else {
-            (centre, sigma)
-        };
-        Some(Outlook { centre, sigma, next, next_sigma })
-    }
-
-    /// Correlation of neighbouring residuals; falls with the time since the last one.
-    fn memory(&self, time: Time, bucket: Period) -> f64 {
-        let Some(last) = self.carried_at else { return 0.0 };
-        if self.variance <= 0.0 {
-            return 0.0;
-        }
-        let steps = time.since(last).per(bucket).clamp(1, 10_000) as i32;
-        let trust = self.seen / (self.seen + 20.0);
-        (trust * self.covariance / self.variance).clamp(0.0, 0.98).powi(steps)
-    }
-
-    /// Standardised residuals of `value` in the order of the tests.
-    pub(crate) fn residuals(&self, value: f64, outlook: &Outlook, setting: &Setting<'_>) -> [f64; TESTS] {
-        let transformed = transform(value, self.unit);
-        let distance = (transformed - outlook.centre) / outlook.sigma;
-        let mut residuals = [distance; TESTS];
-        if setting.shape.views {
-            residuals[INNOVATION] = (transformed - outlook.next) / outlook.next_sigma;
-            for (view, &length) in VIEWS.iter().enumerate() {
-                let before = &self.recent[self.recent.len().saturating_sub(length - 1)..];
-                let sum = before.iter().map(|&z| f64::from(z)).sum::<f64>() + clip(distance, 20.0);
-                let mean = sum / length as f64;
-                residuals[2 + view] = mean / self.views[view].sigma(1.0).max(0.05);
+        let own = (self.spread.sigma(prior).max(floor) * wide).powi(2) * (1.0 + 1.0 / self.seen);
+        let swing = SWING_PRIOR * size * (-2.0 * self.seen / buckets_a_day(setting.bucket)).exp();
+        let uncertain = offset.spread.powi(2) + swing.powi(2);
+        let sigma = (own + uncertain).sqrt();
+        let (next, next_sigma) = match &self.views {
+            Some(views) => {
+                let (pointer, explained) = views.pointer(time, setting.bucket, self.seen);
+                let innovation = views.innovation_sigma(prior).max(floor);
+                (centre + pointer, (innovation.powi(2) + uncertain * (1.0 - explained)).sqrt())
             }
-        }
-        residuals
+            None => (centre, sigma),
+        };
+        Some(Outlook { centre, sigma, swing, floor, next, next_sigma })
     }
 
-    /// The 95 % interval that `tests` of calibrated sides give, and the expected value.
+    /// What one event more is in the transformed space; 0 where values are not whole numbers.
+    fn step(&self, centre: f64) -> f64 {
+        if self.fractional { 0.0 } else { 1.0 / self.unit.hypot(restore(centre, self.unit)).max(1.0) }
+    }
+
+    fn distances(&self, value: f64, outlook: &Outlook) -> Distances {
+        let transformed = transform(value, self.unit);
+        Distances {
+            seasonal: (transformed - outlook.centre, outlook.sigma),
+            plain: transformed - self.level,
+            swing: outlook.swing,
+            floor: outlook.floor,
+            seen: self.seen,
+        }
+    }
+
+    /// Standardised residuals of `value`: the judged one, and with views the one that is shown.
+    pub(crate) fn residuals(&self, value: f64, outlook: &Outlook) -> Vec<f64> {
+        let distances = self.distances(value, outlook);
+        match &self.views {
+            Some(views) => {
+                let shown = (transform(value, self.unit) - outlook.next) / outlook.next_sigma;
+                vec![views.residual(&distances), shown]
+            }
+            None => vec![distances.seasonal.0 / distances.seasonal.1],
+        }
+    }
+
+    /// Lower end of the 95 % interval, expected value, upper end.
     pub(crate) fn interval(&self, outlook: &Outlook, below: &Side, above: &Side) -> (f64, f64, f64) {
         let low = outlook.next - outlook.next_sigma * below.quantile(0.025);
         let high = outlook.next + outlook.next_sigma * above.quantile(0.025);
         (restore(low, self.unit), restore(outlook.next, self.unit), restore(high, self.unit))
     }
 
-    /// Takes in a bucket after it was judged; returns the residuals that it was judged by.
+    /// Takes in a bucket after it was judged; returns the residuals that may enter the tails.
     pub(crate) fn learn(
         &mut self,
-        time: Time,
-        value: f64,
-        weight: f64,
+        (time, value, weight): (Time, f64, f64),
         held: bool,
         setting: &Setting<'_>,
-    ) -> Option<[f64; TESTS]> {
-        if self.seen == 0.0 {
-            self.unit = self.unit_or(value, setting);
-            self.level = transform(value, self.unit) - self.season.at(time).centre;
-            self.seen = 1.0;
-            self.tallies = vec![Tally::default(); if setting.shape.views { TESTS + 1 } else { 1 }];
+    ) -> Option<Vec<f64>> {
+        let Some(outlook) = self.outlook(time, weight, setting) else {
+            self.begin(time, value, setting);
             return None;
-        }
-        let outlook = self.outlook(time, weight, setting)?;
-        let residuals = self.residuals(value, &outlook, setting);
-        let transformed = transform(value, self.unit);
-        let rest = transformed - outlook.centre;
+        };
+        let residuals = self.residuals(value, &outlook);
+        let distances = self.distances(value, &outlook);
+        let pace = setting.pace();
         if held {
-            if let Some(level) = self.shift.hold(transformed - (outlook.centre - self.level), setting.day()) {
-                self.level = level;
-                self.carry = 0.0;
-                self.recent.clear();
-                self.shift.clear();
-            }
-            self.remember(residuals[DISTANCE], setting);
-            return None;
+            return self.hold(time, &distances, &pace).then_some(residuals);
         }
         self.shift.clear();
-        let clipped = clip(rest, CLIP_SIGMA * outlook.sigma);
-        self.learn_views(&residuals, setting);
-        self.learn_memory(time, transformed, clipped, &outlook, setting);
-        self.level += rate(self.seen, setting.half_life()) * clipped;
+        let (rest, sigma) = distances.seasonal;
+        if let Some(views) = &mut self.views {
+            let next = (transform(value, self.unit) - outlook.next, outlook.next_sigma);
+            views.learn(time, &distances, next, &pace);
+        }
         let wide = setting.pool.weight.factor(weight);
-        self.spread.learn(rest / wide, CLIP_SIGMA * outlook.sigma / wide, setting.half_life());
+        self.level += rate(self.seen, pace.half_life) * clip(rest, CLIP_SIGMA * sigma);
+        self.spread.learn(rest / wide, CLIP_SIGMA * sigma / wide, pace.half_life);
         self.seen = (self.seen + 1.0).min(1e9);
+        self.fractional |= value.fract() != 0.0;
         Some(residuals)
     }
 
-    fn learn_memory(&mut self, time: Time, transformed: f64, clipped: f64, outlook: &Outlook, setting: &Setting<'_>) {
-        if !setting.shape.views {
-            return;
+    fn begin(&mut self, time: Time, value: f64, setting: &Setting<'_>) {
+        if self.unit == 0.0 {
+            let size = value.abs();
+            self.unit = if size > 0.0 { (setting.shape.unit_ratio * size).clamp(1e-280, 1e280) } else { 1.0 };
         }
-        let innovation = transformed - outlook.next;
-        self.innovation.learn(innovation, CLIP_SIGMA * outlook.next_sigma, setting.half_life());
-        if self.carried_at == Some(time.minus(setting.bucket)) {
-            let step = rate(self.seen, 2.0 * setting.day());
-            self.covariance += step * (self.carry * clipped - self.covariance);
-            self.variance += step * (self.carry * self.carry - self.variance);
-        }
-        self.carry = clipped;
-        self.carried_at = Some(time);
+        self.level = transform(value, self.unit) - self.season.at(time).centre;
+        self.seen = 1.0;
+        self.fractional = value.fract() != 0.0;
+        self.views = setting.shape.views.then(|| self.views.take().unwrap_or_default());
     }
 
-    fn learn_views(&mut self, residuals: &[f64; TESTS], setting: &Setting<'_>) {
-        if !setting.shape.views {
-            return;
-        }
-        for view in 0..VIEWS.len() {
-            let mean = residuals[2 + view] * self.views[view].sigma(1.0).max(0.05);
-            self.views[view].learn(mean, 3.0, setting.half_life());
-        }
-        self.remember(residuals[DISTANCE], setting);
-    }
-
-    fn remember(&mut self, distance: f64, setting: &Setting<'_>) {
-        if setting.shape.views {
-            self.recent.push(clip(distance, 20.0) as f32);
-            if self.recent.len() >= VIEWS[1] {
-                self.recent.remove(0);
+    /// Takes in a bucket of an open episode; true where it may enter the tails all the same.
+    fn hold(&mut self, time: Time, distances: &Distances, pace: &Pace) -> bool {
+        let starts = self.shift.is_new();
+        let moved = self.shift.hold(self.level + distances.seasonal.0, pace.day);
+        let recurs = match &mut self.views {
+            Some(views) => {
+                views.pass(distances);
+                if moved.is_some() {
+                    views.reset();
+                }
+                starts && views.habit.recurs(time)
             }
+            None => false,
+        };
+        if let Some(level) = moved {
+            self.level = level;
+            self.shift.clear();
         }
+        recurs
     }
 
     /// Learns unit, season, level and spread from a regular past.
-    pub(crate) fn train(
-        grid: &Grid<'_>,
-        weights: Option<&[f64]>,
-        seasonality: &[Period],
-        setting: &Setting<'_>,
-    ) -> Self {
-        let mut sizes: Vec<f64> =
-            grid.values.iter().map(|value| value.abs()).filter(|&size| size > 0.0 && size.is_finite()).collect();
-        let typical = robust::median(&mut sizes);
-        if !typical.is_finite() {
-            let mut signal = Self::default();
-            signal.replay(grid, weights, setting);
-            return signal;
+    pub(crate) fn train(grid: &Grid<'_>, weights: &[f64], seasonality: &[Period], setting: &Setting<'_>) -> Self {
+        let sizes = grid.values.iter().map(|value| value.abs());
+        let typical = robust::median(&mut sizes.filter(|&size| size > 0.0 && size.is_finite()).collect::<Vec<_>>());
+        let mut signal = Self::default();
+        if typical.is_finite() {
+            signal.unit = (setting.shape.unit_ratio * typical).clamp(1e-280, 1e280);
         }
-        let unit = (setting.shape.unit_ratio * typical).clamp(1e-280, 1e280);
+        let unit = if signal.unit > 0.0 { signal.unit } else { 1.0 };
         let transformed: Vec<f64> =
             grid.values.iter().map(|&value| if value.is_nan() { f64::NAN } else { transform(value, unit) }).collect();
         let space = Grid { start: grid.start, bucket: grid.bucket, values: &transformed };
-        let season = season::learn(&space, seasonality);
-        let mut signal = Self { unit, season, ..Self::default() };
+        signal.season = season::learn(&space, seasonality);
         signal.replay(grid, weights, setting);
+        if let Some(views) = &mut signal.views {
+            views.novelty = Novelty::train(grid.start, grid.bucket, grid.values);
+        }
         signal.follow_trend(&space);
         signal
     }
 
-    fn replay(&mut self, grid: &Grid<'_>, weights: Option<&[f64]>, setting: &Setting<'_>) {
+    fn replay(&mut self, grid: &Grid<'_>, weights: &[f64], setting: &Setting<'_>) {
         for (at, &value) in grid.values.iter().enumerate() {
             if value.is_nan() {
                 continue;
             }
             let time = grid.start.plus(grid.bucket.times(at as i64));
-            let weight = weights.and_then(|weights| weights.get(at)).copied().unwrap_or(f64::NAN);
-            if let Some(residuals) = self.learn(time, value, weight, false, setting) {
-                for (tally, z) in self.tallies.iter_mut().zip(residuals) {
-                    tally.add(clip(z, 8.0));
-                }
+            let weight = weights.get(at).copied().unwrap_or(f64::NAN);
+            let Some(residuals) = self.learn((time, value, weight), false, setting) else { continue };
+            self.tallies.resize(residuals.len(), Tally::default());
+            for (tally, z) in self.tallies.iter_mut().zip(residuals) {
+                tally.add(clip(z, TRAINED_MAX));
             }
         }
     }
 
     /// Draws the level half way to where exponential smoothing of daily levels points.
     fn follow_trend(&mut self, space: &Grid<'_>) {
-        let day = (Period::DAY.0 / space.bucket.0.max(1)).max(1) as usize;
-        let daily: Vec<f64> = space
-            .values
-            .chunks(day)
-            .enumerate()
-            .map(|(index, chunk)| {
-                let start = space.start.plus(space.bucket.times((index * day) as i64));
-                let rest = chunk.iter().enumerate().filter(|(_, value)| value.is_finite());
-                let mut rest: Vec<f64> = rest
-                    .map(|(at, value)| value - self.season.at(start.plus(space.bucket.times(at as i64))).centre)
-                    .collect();
-                robust::median(&mut rest)
+        let day = buckets_a_day(space.bucket).round() as usize;
+        let rest =
+            |at: usize| space.values[at] - self.season.at(space.start.plus(space.bucket.times(at as i64))).centre;
+        let daily: Vec<f64> = (0..space.values.len())
+            .step_by(day)
+            .map(|from| {
+                let known = (from..(from + day).min(space.values.len())).map(rest).filter(|value| value.is_finite());
+                robust::median(&mut known.collect::<Vec<_>>())
             })
             .collect();
         if let Some(next) = decompose::next_level(&daily) {
-            let step = clip(next - self.level, CLIP_SIGMA * self.spread.sigma(0.0));
-            self.level += 0.5 * step;
+            self.level += 0.5 * clip(next - self.level, CLIP_SIGMA * self.spread.sigma(0.0));
         }
     }
 
-    /// Takes over what a training found. Evidence on tails is kept where there is more of it here.
+    /// Takes over what a training found. The level stays where it was followed for at least a day,
+    /// and so does the evidence on tails where there is more of it here.
     pub(crate) fn adopt(&mut self, trained: &Self, day: f64) {
-        let mut next = trained.clone();
-        let known: f64 = self.tallies.iter().map(Tally::total).sum();
-        let found: f64 = next.tallies.iter().map(Tally::total).sum();
-        if known >= 0.5 * found && !self.tallies.is_empty() {
-            next.tallies = std::mem::take(&mut self.tallies);
-        }
-        if next.seen == 0.0 {
+        if trained.seen == 0.0 {
             return;
+        }
+        let mut next = trained.clone();
+        let total = |tallies: &[Tally]| tallies.first().map_or(0.0, Tally::total);
+        if total(&self.tallies) > 0.0 && total(&self.tallies) >= 0.5 * total(&next.tallies) {
+            next.tallies = std::mem::take(&mut self.tallies);
         }
         if self.seen > 0.0 {
             let move_over = |level: f64| transform(restore(level, self.unit), next.unit);
@@ -337,28 +304,27 @@ impl Signal {
             }
             next.seen = next.seen.max(self.seen);
         }
+        if let (Some(next), Some(views)) = (&mut next.views, &self.views) {
+            next.habit = views.habit;
+        }
         *self = next;
     }
 }
 
-/// `value` within ±`limit`; not a number becomes 0.
-pub(crate) fn clip(value: f64, limit: f64) -> f64 {
-    if value.is_nan() { 0.0 } else { value.clamp(-limit.abs(), limit.abs()) }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Days after which the residuals of an entity have been half forgotten.
-const TALLY_HALF_LIFE_DAYS: f64 = 14.0;
-
-/// Enters residuals into an entity's tails, which forget a little each day.
-pub(crate) fn tally(tallies: &mut Vec<Tally>, residuals: &[f64], seen: f64, day: f64) {
-    if tallies.len() < residuals.len() {
-        tallies.resize(residuals.len(), Tally::default());
-    }
-    let forgets = seen.rem_euclid(day.round().max(1.0)) < 0.5;
-    for (tally, &z) in tallies.iter_mut().zip(residuals) {
-        if forgets {
-            tally.forget((-std::f64::consts::LN_2 / TALLY_HALF_LIFE_DAYS).exp());
+    #[test]
+    fn the_transform_keeps_all_finite_sizes_apart_and_comes_back() {
+        for value in [-1e300, -3.0, 0.0, 1e-9, 7.5, 1e12, 1e289] {
+            for unit in [1e-3, 1.0, 1e6] {
+                let there = transform(value, unit);
+                assert!(there.is_finite());
+                let back = restore(there, unit);
+                let wanted = value.clamp(-LARGEST, LARGEST);
+                assert!((back - wanted).abs() <= 1e-6 * wanted.abs().max(unit), "{value} {unit} {back}");
+            }
         }
-        tally.add(z);
     }
 }

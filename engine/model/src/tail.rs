@@ -8,11 +8,11 @@
 use serde::{Deserialize, Serialize};
 
 /// Cells of one side of the histogram.
-const CELLS: usize = 40;
+const CELLS: usize = 64;
 /// Upper edge of the first cell.
 const FIRST_EDGE: f64 = 0.5;
 /// Cells in a doubling.
-const CELLS_PER_OCTAVE: f64 = 4.0;
+const CELLS_PER_OCTAVE: f64 = 8.0;
 /// Share of the values that makes up the fitted tail.
 const TAIL_SHARE: f64 = 0.02;
 /// Fewest values in the fitted tail; below that the tail begins earlier.
@@ -20,13 +20,13 @@ const TAIL_COUNT: f64 = 25.0;
 /// The tail never begins before this share.
 const TAIL_SHARE_MAX: f64 = 0.1;
 /// Range of the shape of the fitted tail.
-const SHAPE: (f64, f64) = (-0.2, 0.5);
+const SHAPE: (f64, f64) = (-0.15, 0.5);
 /// Below this probability a bounded tail goes on as an exponential one.
-const BOUNDED_DOWN_TO: f64 = 1e-4;
+const BOUNDED_DOWN_TO: f64 = 1e-3;
 /// Weight of the prior, in values.
 const PRIOR_WEIGHT: f64 = 100.0;
 /// Smallest probability that is reported.
-pub(crate) const P_MIN: f64 = 1e-12;
+pub(crate) const P_MIN: f64 = 1e-60;
 
 /// Lower edge of a cell.
 fn edge(cell: usize) -> f64 {
@@ -47,20 +47,17 @@ fn prior_survival(z: f64) -> f64 {
 }
 
 /// Counts of standardised residuals by side and size.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Tally {
     below: Vec<f32>,
     above: Vec<f32>,
     total: f64,
 }
 
-impl Default for Tally {
-    fn default() -> Self {
-        Self { below: Vec::new(), above: Vec::new(), total: 0.0 }
-    }
-}
-
 impl Tally {
+    /// A tally without counts.
+    pub(crate) const NOTHING: Self = Self { below: Vec::new(), above: Vec::new(), total: 0.0 };
+
     /// Counts one residual.
     pub(crate) fn add(&mut self, z: f64) {
         let side = if z < 0.0 { &mut self.below } else { &mut self.above };
@@ -86,6 +83,23 @@ impl Tally {
     }
 }
 
+/// Days after which the residuals of an entity have been half forgotten.
+const TALLY_HALF_LIFE_DAYS: f64 = 14.0;
+
+/// Enters residuals into an entity's tails, which forget a little once in a `day` of buckets.
+pub(crate) fn enter(tallies: &mut Vec<Tally>, residuals: &[f64], seen: f64, day: f64) {
+    if tallies.len() < residuals.len() {
+        tallies.resize(residuals.len(), Tally::default());
+    }
+    let forgets = seen.rem_euclid(day.round().max(1.0)) < 0.5;
+    for (tally, &z) in tallies.iter_mut().zip(residuals) {
+        if forgets {
+            tally.forget((-std::f64::consts::LN_2 / TALLY_HALF_LIFE_DAYS).exp());
+        }
+        tally.add(z);
+    }
+}
+
 /// Exceedance probabilities on one side.
 #[derive(Clone, Debug)]
 pub(crate) struct Side {
@@ -98,16 +112,22 @@ pub(crate) struct Side {
 }
 
 impl Side {
-    /// The curve of one entity: its own counts, filled up with `pool_weight` values of the pool.
-    pub(crate) fn new(own: &Tally, pool: &Tally, pool_weight: f64, above: bool) -> Self {
-        let mut mass = [0.0; CELLS];
-        let pool_total = pool.total + PRIOR_WEIGHT;
-        let scale = pool_weight / pool_total;
-        let (own_side, pool_side) = if above { (&own.above, &pool.above) } else { (&own.below, &pool.below) };
-        for (cell, mass) in mass.iter_mut().enumerate() {
-            let prior = PRIOR[cell] * PRIOR_WEIGHT;
-            let pooled = f64::from(pool_side.get(cell).copied().unwrap_or(0.0));
-            *mass = f64::from(own_side.get(cell).copied().unwrap_or(0.0)) + scale * (pooled + prior);
+    /// The curve of one entity on one side or both: its own counts, filled up with `pool_weight`
+    /// values of the pool.
+    pub(crate) fn new(own: &Tally, pool: &Tally, pool_weight: f64, (below, above): (bool, bool)) -> Self {
+        let scale = pool_weight / (pool.total + PRIOR_WEIGHT);
+        let sides = f64::from(u8::from(below) + u8::from(above));
+        let mut mass = PRIOR.map(|prior| sides * prior * PRIOR_WEIGHT * scale);
+        let mut add = |counts: &[f32], weight: f64| {
+            for (mass, &count) in mass.iter_mut().zip(counts) {
+                *mass += weight * f64::from(count);
+            }
+        };
+        for (wanted, own, pool) in [(below, &own.below, &pool.below), (above, &own.above, &pool.above)] {
+            if wanted {
+                add(own, 1.0);
+                add(pool, scale);
+            }
         }
         Self::fit(&mass, own.total + pool_weight)
     }
@@ -201,6 +221,7 @@ static PRIOR: std::sync::LazyLock<[f64; CELLS]> = std::sync::LazyLock::new(|| {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
     use rand::SeedableRng;
     use rand_distr::{Distribution, StandardNormal, StudentT};
@@ -215,13 +236,13 @@ mod tests {
     fn tails_of_normal_and_heavy_values_come_out_within_a_factor_of_two() {
         let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(1);
         let normal = tally((0..20_000).map(|_| StandardNormal.sample(&mut rng)));
-        let side = Side::new(&normal, &Tally::default(), 50.0, true);
+        let side = Side::new(&normal, &Tally::default(), 50.0, (false, true));
         for (z, p) in [(1.0, 0.158_7), (2.326, 1e-2), (3.09, 1e-3), (3.719, 1e-4)] {
             assert!((side.exceed(z) / p).ln().abs() < 2f64.ln(), "{z} {}", side.exceed(z));
         }
         let student = StudentT::new(3.0).unwrap();
         let heavy = tally((0..20_000).map(|_| student.sample(&mut rng)));
-        let side = Side::new(&heavy, &Tally::default(), 50.0, true);
+        let side = Side::new(&heavy, &Tally::default(), 50.0, (false, true));
         for (z, p) in [(4.541, 1e-2), (10.21, 1e-3), (22.2, 1e-4)] {
             assert!((side.exceed(z) / p).ln().abs() < 2f64.ln(), "{z} {}", side.exceed(z));
         }
@@ -229,7 +250,7 @@ mod tests {
 
     #[test]
     fn an_empty_tally_falls_back_to_the_prior_and_never_increases() {
-        let side = Side::new(&Tally::default(), &Tally::default(), 100.0, true);
+        let side = Side::new(&Tally::default(), &Tally::default(), 100.0, (false, true));
         let p: Vec<f64> = (0..400).map(|k| side.exceed(f64::from(k) * 0.25)).collect();
         assert!((p[0] - 0.5).abs() < 1e-9);
         assert!(p.windows(2).all(|pair| pair[1] <= pair[0] + 1e-12));
@@ -239,7 +260,7 @@ mod tests {
     #[test]
     fn only_equal_values_still_leave_room_for_the_unseen() {
         let constant = tally(std::iter::repeat_n(0.0, 1000));
-        let side = Side::new(&constant, &Tally::default(), 50.0, true);
+        let side = Side::new(&constant, &Tally::default(), 50.0, (false, true));
         assert!(side.exceed(3.0) > 1e-5 && side.exceed(3.0) < 0.01, "{}", side.exceed(3.0));
     }
 }

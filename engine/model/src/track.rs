@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use crate::pool::Pool;
 use crate::rate::{self, Rate};
 use crate::season::Grid;
-use crate::signal::{self, Signal, TESTS};
-use crate::verdict::{Test, score, strongest};
+use crate::signal::{self, JUDGED, SHOWN, Signal};
+use crate::tail::{self, Tally};
+use crate::verdict::{Test, score};
 
 /// What is kept of one feature of one entity.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -53,6 +54,33 @@ pub(crate) struct Lesson {
     pub(crate) residuals: Vec<f64>,
     /// Squared residual of a weighted value.
     pub(crate) square: Option<f64>,
+    /// What the entity is like.
+    pub(crate) share: Share,
+}
+
+/// What an entity tells its peers of itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Share {
+    /// Logarithm of the rate, and extra variance.
+    pub(crate) rate: Option<(f64, f64)>,
+    /// Logarithm of the spread.
+    pub(crate) spread: Option<f64>,
+}
+
+impl Frame<'_> {
+    fn signal(&self, shape: signal::Shape) -> signal::Setting<'_> {
+        signal::Setting { shape, bucket: self.bucket, pool: self.pool }
+    }
+
+    fn rate(&self, family: rate::Family) -> rate::Setting<'_> {
+        rate::Setting { family, bucket: self.bucket, pool: self.pool }
+    }
+
+    /// Residuals as they may enter the tails.
+    fn winsorised(&self, residuals: &[f64], own: &[Tally]) -> Vec<f64> {
+        let each = residuals.iter().enumerate();
+        each.map(|(number, &z)| Test::new(number, own, self.pool).winsorised(z)).collect()
+    }
 }
 
 impl Track {
@@ -75,65 +103,33 @@ impl Track {
     /// Judges a value by what was known before.
     pub(crate) fn score(&self, sample: &Sample, frame: &Frame<'_>) -> Score {
         let judged = match (self, frame.method) {
-            (Self::Signal(signal), Method::Signal(shape)) => {
-                let setting = signal::Setting { shape, bucket: frame.bucket, pool: frame.pool };
-                score_signal(signal, sample, &setting, frame.direction)
-            }
-            (Self::Rate(rate), Method::Rate(family)) => {
-                let setting = rate::Setting { family, bucket: frame.bucket, pool: frame.pool };
-                score_rate(rate, sample, &setting, frame.direction)
-            }
+            (Self::Signal(signal), Method::Signal(shape)) => score_signal(signal, sample, frame, shape),
+            (Self::Rate(rate), Method::Rate(family)) => score_rate(rate, sample, frame, family),
             _ => None,
         };
-        judged.unwrap_or(Score { value: sample.value, ..Score::absent(ScoreState::Warming) })
+        let state = if sample.value.is_nan() { ScoreState::NoData } else { ScoreState::Warming };
+        judged.unwrap_or(Score { value: sample.value, ..Score::absent(state) })
     }
 
     /// Takes in a value after it was judged.
     pub(crate) fn learn(&mut self, sample: &Sample, held: bool, frame: &Frame<'_>) -> Option<Lesson> {
-        if !sample.value.is_finite() {
+        if sample.value.is_nan() {
             return None;
         }
         match (self, frame.method) {
-            (Self::Signal(signal), Method::Signal(shape)) => {
-                let setting = signal::Setting { shape, bucket: frame.bucket, pool: frame.pool };
-                let residuals = signal.learn(sample.time, sample.value, sample.weight, held, &setting)?;
-                let count = if shape.views { TESTS } else { 1 };
-                let lesson = lesson(&residuals[..count], &signal.tallies, frame);
-                let seen = signal.seen();
-                signal::tally(&mut signal.tallies, &lesson, seen, setting.day());
-                let square = (sample.weight.is_finite()).then(|| residuals[0].powi(2));
-                Some(Lesson { residuals: lesson, square })
-            }
-            (Self::Rate(rate), Method::Rate(family)) => {
-                let setting = rate::Setting { family, bucket: frame.bucket, pool: frame.pool };
-                if sample.weight.is_nan() || sample.weight <= 0.0 {
-                    return None;
-                }
-                let events = sample.value.max(0.0);
-                let outlook = rate.outlook(sample.time, &setting);
-                let learnt = rate.learn(sample.time, events, sample.weight, held, &setting);
-                let outlook = outlook.filter(|_| learnt)?;
-                let z = Rate::residual(events, sample.weight, &outlook, sample.tie, &setting);
-                let lesson = lesson(&[z], &rate.tallies, frame);
-                let seen = rate.seen();
-                signal::tally(&mut rate.tallies, &lesson, seen, setting.day());
-                Some(Lesson { residuals: lesson, square: None })
-            }
+            (Self::Signal(signal), Method::Signal(shape)) => learn_signal(signal, sample, held, frame, shape),
+            (Self::Rate(rate), Method::Rate(family)) => learn_rate(rate, sample, held, frame, family),
             _ => None,
         }
     }
 
     /// Learns from a regular past.
-    pub(crate) fn train(grid: &Grid<'_>, weights: Option<&[f64]>, seasonality: &[Period], frame: &Frame<'_>) -> Self {
+    pub(crate) fn train(grid: &Grid<'_>, weights: &[f64], seasonality: &[Period], frame: &Frame<'_>) -> Self {
         match frame.method {
             Method::Signal(shape) => {
-                let setting = signal::Setting { shape, bucket: frame.bucket, pool: frame.pool };
-                Self::Signal(Box::new(Signal::train(grid, weights, seasonality, &setting)))
+                Self::Signal(Box::new(Signal::train(grid, weights, seasonality, &frame.signal(shape))))
             }
-            Method::Rate(family) => {
-                let setting = rate::Setting { family, bucket: frame.bucket, pool: frame.pool };
-                Self::Rate(Box::new(Rate::train(grid, weights, seasonality, &setting)))
-            }
+            Method::Rate(family) => Self::Rate(Box::new(Rate::train(grid, weights, seasonality, &frame.rate(family)))),
         }
     }
 
@@ -147,55 +143,87 @@ impl Track {
     }
 }
 
-/// Residuals as they may enter the tails; the last one is that of the tests together.
-fn lesson(residuals: &[f64], own: &[crate::tail::Tally], frame: &Frame<'_>) -> Vec<f64> {
-    let tests: Vec<Test> = (0..residuals.len()).map(|number| Test::new(number, own, frame.pool)).collect();
-    let mut lesson: Vec<f64> = tests.iter().zip(residuals).map(|(test, &z)| test.winsorised(z)).collect();
-    if residuals.len() > 1 {
-        let together = Test::new(residuals.len(), own, frame.pool);
-        lesson.push(together.winsorised(strongest(&tests, residuals, frame.direction)));
-    }
-    lesson
-}
-
-fn score_signal(
-    signal: &Signal,
-    sample: &Sample,
-    setting: &signal::Setting<'_>,
-    direction: Direction,
-) -> Option<Score> {
-    let outlook = signal.outlook(sample.time, sample.weight, setting)?;
-    let count = if setting.shape.views { TESTS } else { 1 };
-    let tests: Vec<Test> = (0..count).map(|number| Test::new(number, &signal.tallies, setting.pool)).collect();
-    let shown = &tests[if setting.shape.views { signal::INNOVATION } else { signal::DISTANCE }];
-    let (lower, expected, upper) = signal.interval(&outlook, &shown.below, &shown.above);
+fn score_signal(signal: &Signal, sample: &Sample, frame: &Frame<'_>, shape: signal::Shape) -> Option<Score> {
+    let outlook = signal.outlook(sample.time, sample.weight, &frame.signal(shape))?;
+    let shown = if shape.views { SHOWN } else { JUDGED };
+    let (below, above) = Test::new(shown, &signal.tallies, frame.pool).sides();
+    let (lower, expected, upper) = signal.interval(&outlook, &below, &above);
     let mut judged = Score { value: sample.value, expected, lower, upper, score: 0.0, state: ScoreState::Scored };
     if sample.value.is_nan() {
         judged.state = ScoreState::NoData;
         return Some(judged);
     }
-    let residuals = signal.residuals(sample.value, &outlook, setting);
-    let p = if count == 1 {
-        tests[0].watched(residuals[0], direction)
-    } else {
-        let together = Test::new(count, &signal.tallies, setting.pool);
-        together.watched(strongest(&tests, &residuals, direction), direction)
+    let raw = raw_score(signal, sample, &outlook, frame);
+    judged.score = match &signal.views {
+        Some(views) => views.habit.temper(sample.time, raw, frame.bucket),
+        None => raw,
     };
-    judged.score = score(p);
     Some(judged)
 }
 
-fn score_rate(rate: &Rate, sample: &Sample, setting: &rate::Setting<'_>, direction: Direction) -> Option<Score> {
-    let outlook = rate.outlook(sample.time, setting)?;
-    let test = Test::new(0, &rate.tallies, setting.pool);
-    let exposure = if sample.weight.is_nan() { 1.0 } else { sample.weight.max(0.0) };
-    let (lower, expected, upper) = Rate::interval(&outlook, exposure, (&test.below, &test.above), setting);
+/// The score before habit.
+fn raw_score(signal: &Signal, sample: &Sample, outlook: &signal::Outlook, frame: &Frame<'_>) -> f64 {
+    let z = signal.residuals(sample.value, outlook)[JUDGED];
+    let p = Test::new(JUDGED, &signal.tallies, frame.pool).probability(z, frame.direction);
+    let novel = match &signal.views {
+        Some(views) => views.novelty.probability(sample.time, frame.bucket, sample.value),
+        None => 1.0,
+    };
+    score(p.min(novel))
+}
+
+fn learn_signal(
+    signal: &mut Signal,
+    sample: &Sample,
+    held: bool,
+    frame: &Frame<'_>,
+    shape: signal::Shape,
+) -> Option<Lesson> {
+    let setting = frame.signal(shape);
+    if let Some(outlook) = signal.outlook(sample.time, sample.weight, &setting) {
+        let raw = if shape.views { raw_score(signal, sample, &outlook, frame) } else { 0.0 };
+        if let Some(views) = &mut signal.views {
+            views.habit.learn(sample.time, raw, frame.bucket);
+            views.novelty.learn(sample.time, frame.bucket, sample.value);
+        }
+    }
+    let residuals = signal.learn((sample.time, sample.value, sample.weight), held, &setting)?;
+    let residuals = frame.winsorised(&residuals, &signal.tallies);
+    let seen = signal.seen();
+    tail::enter(&mut signal.tallies, &residuals, seen, setting.pace().day);
+    let square = sample.weight.is_finite().then(|| residuals[JUDGED].powi(2));
+    Some(Lesson { residuals, square, share: Share { spread: signal.share(), ..Share::default() } })
+}
+
+fn score_rate(rate: &Rate, sample: &Sample, frame: &Frame<'_>, family: rate::Family) -> Option<Score> {
+    let setting = frame.rate(family);
+    let outlook = rate.outlook(sample.time, &setting)?;
+    let test = Test::new(JUDGED, &rate.tallies, frame.pool);
+    let exposure = if sample.weight.is_finite() { sample.weight.max(0.0) } else { 0.0 };
+    let (below, above) = test.sides();
+    let (lower, expected, upper) = Rate::interval(&outlook, exposure, (&below, &above), &setting);
     let mut judged = Score { value: sample.value, expected, lower, upper, score: 0.0, state: ScoreState::Scored };
-    if sample.value.is_nan() || sample.weight.is_nan() || exposure == 0.0 {
+    if sample.value.is_nan() || exposure == 0.0 {
         judged.state = ScoreState::NoData;
         return Some(judged);
     }
-    let z = Rate::residual(sample.value, exposure, &outlook, sample.tie, setting);
-    judged.score = score(test.watched(z, direction));
+    let z = Rate::residual(sample.value, exposure, &outlook, sample.tie, &setting);
+    judged.score = score(test.probability(z, frame.direction));
     Some(judged)
+}
+
+fn learn_rate(rate: &mut Rate, sample: &Sample, held: bool, frame: &Frame<'_>, family: rate::Family) -> Option<Lesson> {
+    if !sample.weight.is_finite() || sample.weight <= 0.0 {
+        return None;
+    }
+    let setting = frame.rate(family);
+    let events = sample.value.clamp(0.0, rate::EVENTS_MAX);
+    let outlook = rate.outlook(sample.time, &setting);
+    let learnt = rate.learn(sample.time, events, sample.weight, held, &setting);
+    let outlook = outlook.filter(|_| learnt)?;
+    let z = Rate::residual(events, sample.weight, &outlook, sample.tie, &setting);
+    let residuals = frame.winsorised(&[z], &rate.tallies);
+    let seen = rate.seen();
+    tail::enter(&mut rate.tallies, &residuals, seen, setting.day());
+    Some(Lesson { residuals, square: None, share: Share { rate: rate.share(), spread: None } })
 }
