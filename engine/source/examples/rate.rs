@@ -1,4 +1,5 @@
-//! Reads columns of a log and prints how fast: `rate PRESET FILE COLUMN,…  [THREADS]`.
+//! Reads columns of a log and prints how fast: `rate PRESET FILE COLUMN,… [THREADS]`; a time field may
+//! stand in place of the preset.
 
 use std::fs;
 use std::path::PathBuf;
@@ -6,16 +7,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use margay_core::TimeRange;
-use margay_source::{Flow, Log, LogSpec, Scan, Shape};
+use margay_source::{Flow, Log, LogSpec, Scan, Shape, TimeFormat};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().collect();
     let [_, preset, file, columns, more @ ..] = &arguments[..] else { return Err("PRESET FILE COLUMN,…".into()) };
+    let declared = Shape::Declared { time_field: preset.clone(), end_field: None, format: TimeFormat::Auto };
     let spec = LogSpec {
         name: "log".into(),
         root: PathBuf::from("."),
         files: vec![file.clone()],
-        shape: Shape::Preset(preset.parse()?),
+        shape: preset.parse().map_or(declared, Shape::Preset),
     };
     let log = Log::open(spec)?;
     let request = Scan {
@@ -41,6 +43,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         report.rows as f64 / seconds,
         report.bytes as f64 / 1e6 / seconds
     );
+    for bad in &report.bad_samples {
+        println!("{}:{}: {}", bad.file.display(), bad.line, bad.reason);
+    }
+    for file in &report.files {
+        println!("{}: {} rows, span {:?}, error {:?}", file.path.display(), file.rows, file.span, file.error);
+    }
     for line in fs::read_to_string("/proc/self/status")?.lines().filter(|line| line.starts_with("VmHWM")) {
         println!("{line}");
     }

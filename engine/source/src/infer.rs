@@ -20,8 +20,10 @@ use crate::parquet;
 use crate::raw::Raw;
 use crate::spec::{LogSpec, Shape, TimeFormat};
 
-/// Rows that the columns are inferred from.
-const ROWS_MOST: usize = 1000;
+/// Rows and bytes that the columns are inferred from at least, where there are as many: a count may
+/// turn out to be a ratio only after thousands of rows.
+const ROWS_LEAST: usize = 1000;
+const BYTES_LEAST: usize = 2 * 1024 * 1024;
 /// Columns of an inferred log at most; the log says how many it leaves out.
 const COLUMNS_MOST: usize = 1000;
 
@@ -31,14 +33,14 @@ const COLUMNS_MOST: usize = 1000;
 /// No file can be read, or none has the time.
 pub(crate) fn columns(spec: &LogSpec, files: &[FileInfo]) -> Result<Columns, SourceError> {
     let time = time_fields(&spec.shape);
-    let mut sample = Sample { left: ROWS_MOST, kinds: BTreeMap::new(), left_out: 0 };
+    let mut sample = Sample::default();
     let (mut readable, mut fault) = (false, None);
     for file in files {
         match sample.file(&file.path, &time.start[0]) {
             Ok(()) => readable = true,
             Err(reason) => fault = fault.or(Some((file.path.clone(), reason))),
         }
-        if sample.left == 0 {
+        if sample.is_enough() {
             break;
         }
     }
@@ -145,15 +147,26 @@ impl Seen {
 }
 
 /// What the first rows hold.
+#[derive(Debug, Default)]
 struct Sample {
-    /// Rows that may still be looked at.
-    left: usize,
+    /// Rows looked at, and their bytes.
+    rows: usize,
+    bytes: usize,
     kinds: BTreeMap<String, Seen>,
     /// Values beyond the limit of columns.
     left_out: usize,
 }
 
 impl Sample {
+    fn is_enough(&self) -> bool {
+        self.rows >= ROWS_LEAST && self.bytes >= BYTES_LEAST
+    }
+
+    fn count(&mut self, bytes: usize) {
+        self.rows += 1;
+        self.bytes += bytes;
+    }
+
     fn note(&mut self, name: &str, seen: Seen) {
         if let Some(known) = self.kinds.get_mut(name) {
             *known = known.or(seen);
@@ -187,8 +200,8 @@ impl Sample {
                     continue;
                 }
                 self.object(line.trim_ascii());
-                self.left -= 1;
-                if self.left == 0 {
+                self.count(line.len());
+                if self.is_enough() {
                     return Ok(());
                 }
             }
@@ -219,10 +232,10 @@ impl Sample {
         }
         header.iter().for_each(|name| self.note(name, Seen::Nothing));
         let mut record = ByteRecord::new();
-        while self.left > 0 && records.next(&mut record)?.is_some() {
+        while !self.is_enough() && records.next(&mut record)?.is_some() {
             if record.len() == header.len() {
                 header.iter().zip(&record).for_each(|(name, text)| self.note(name, Seen::of_csv(text)));
-                self.left -= 1;
+                self.count(record.as_slice().len());
             }
         }
         Ok(())
@@ -236,7 +249,8 @@ impl Sample {
             return Err(missing_time(time_field));
         }
         names.iter().for_each(|(name, data_type)| self.note(name, Seen::of_arrow(data_type)));
-        self.left -= rows.min(self.left);
+        self.rows += rows;
+        self.bytes += BYTES_LEAST;
         Ok(())
     }
 }

@@ -1,5 +1,6 @@
 //! Parquet: column by column instead of row by row.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use ::parquet::arrow::ProjectionMask;
@@ -39,9 +40,11 @@ pub(crate) fn read(task: &Task<'_>, path: &Path, report: &mut PartReport) -> Res
     }
     let rows = builder.metadata().file_metadata().num_rows().max(1) as u64;
     let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
-    let reader = builder.with_projection(mask).with_batch_size(BATCH_ROWS_MOST).build();
+    let builder = builder.with_projection(mask).with_batch_size(BATCH_ROWS_MOST);
+    let reader = guarded(|| builder.build())?;
     let mut told = 0;
-    for batch in reader.map_err(|error| fault(&error))? {
+    let mut reader = reader.map_err(|error| fault(&error))?;
+    while let Some(batch) = guarded(|| reader.next())? {
         let batch = batch.map_err(|error| fault(&error))?;
         convert(task, &batch, report);
         let done = bytes * report.lines / rows;
@@ -62,8 +65,13 @@ fn open(path: &Path) -> Result<(Builder, u64), String> {
     if metadata.len() == 0 {
         return Err(EMPTY.into());
     }
-    let builder = Builder::try_new(file).map_err(|error| fault(&error))?;
+    let builder = guarded(|| Builder::try_new(file))?.map_err(|error| fault(&error))?;
     Ok((builder, metadata.len()))
+}
+
+/// The Parquet reader panics on some damaged files; that must not end the scan of the others.
+fn guarded<T>(read: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(read)).map_err(|_| "the file is cut short or corrupt: its reader gave up".into())
 }
 
 fn fault(error: &dyn std::error::Error) -> String {

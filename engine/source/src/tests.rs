@@ -18,6 +18,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use margay_core::log::{ADDITIVE, END, START};
 use margay_core::{Time, TimeRange};
+use proptest::prelude::*;
 use tempfile::TempDir;
 
 use crate::{Flow, Log, LogSpec, Preset, Scan, ScanReport, Shape, SourceError, TimeFormat};
@@ -345,11 +346,12 @@ fn columns_are_inferred_and_widened() {
 
 #[test]
 fn a_value_that_does_not_fit_is_null_and_counted() {
-    let mut text = "{\"ts\":1,\"v\":1}\n".repeat(1000);
-    text.push_str("{\"ts\":2,\"v\":0.5}\n");
-    let folder = Folder::new(&[("a.ndjson", text.as_bytes())]);
+    let text = |rows| "{\"ts\":1,\"v\":1}\n".repeat(rows) + "{\"ts\":2,\"v\":0.5}\n";
+    let folder = Folder::new(&[("a.ndjson", text(200_000).as_bytes()), ("b.ndjson", text(2000).as_bytes())]);
     let (rows, report) = scan(&folder.declared("a.ndjson"), &["v"]);
-    assert_eq!((rows.len(), rows.last().unwrap().as_str(), report.unfit_values), (1001, "~", 1));
+    assert_eq!((rows.len(), rows.last().unwrap().as_str(), report.unfit_values), (200_001, "~", 1));
+    let (rows, report) = scan(&folder.declared("b.ndjson"), &["v"]);
+    assert_eq!((rows[0].as_str(), report.unfit_values), ("0.5", 0), "a short log is looked at as a whole");
 }
 
 #[test]
@@ -403,6 +405,35 @@ fn parquet_is_read_like_the_others() {
     assert!(report.files[1].error.is_some());
     let declared = folder.open("a.parquet", declared("start_time")).unwrap();
     assert_eq!(scan(&declared, &["unneeded"]).0, ["1"], "a row without the declared time is bad");
+}
+
+fn parquet_bytes() -> Vec<u8> {
+    let texts = (0..500).map(|at| format!("host-{}", at % 7));
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("start_time", Arc::new(Int64Array::from_iter_values((0..500).map(|at| SEVEN + at)))),
+        ("host", Arc::new(StringArray::from_iter_values(texts))),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.into_inner().unwrap()
+}
+
+proptest! {
+    #[test]
+    fn a_damaged_parquet_file_is_named_or_read(
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+    ) {
+        let mut bytes = parquet_bytes();
+        for (at, byte) in damage {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        let folder = Folder::new(&[("a.parquet", &bytes)]);
+        let (rows, report) = scan(&folder.preset("a.parquet", Preset::CalicoFlows), &["host"]);
+        prop_assert_eq!(rows.len() as u64, report.rows);
+        prop_assert!(report.rows + report.bad_rows == 500 || report.files[0].error.is_some());
+    }
 }
 
 #[test]
