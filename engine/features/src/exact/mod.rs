@@ -1,0 +1,10 @@
+//! Aggregate functions whose results do not depend on the order of the rows, and that are cheap by group.
+
+mod distinct;
+mod expansion;
+mod functions;
+mod single;
+mod sums;
+mod totals;
+
+pub(crate) use functions::aggregates;

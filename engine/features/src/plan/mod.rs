@@ -1,0 +1,140 @@
+//! Queries, compiled against the columns of their log.
+
+mod full;
+mod narrow;
+mod outline;
+mod parts;
+mod reader;
+mod sampler;
+mod worker;
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::datatypes::{Schema, SchemaRef};
+use datafusion::logical_expr::LogicalPlan;
+use margay_core::{Fill, Period};
+
+use crate::query::{Body, Part, Query, QueryError};
+use crate::sql::complaint::Complaint;
+pub(crate) use sampler::Sampler;
+pub(crate) use worker::{STACK_BYTES, panic_message};
+
+/// A compiled query. Cheap to clone.
+#[derive(Clone)]
+pub struct Plan {
+    pub(crate) inner: Arc<Compiled>,
+}
+
+/// What a plan is made of.
+pub(crate) struct Compiled {
+    /// Name of the detector.
+    pub(crate) detector: String,
+    /// Length of the buckets.
+    pub(crate) bucket: Period,
+    /// Names of the entity's columns.
+    pub(crate) entity: Arc<[String]>,
+    /// Names of the features.
+    pub(crate) features: Vec<String>,
+    fill: Vec<Fill>,
+    columns: Vec<String>,
+    /// Columns of the log that the query reads, and the start of the bucket.
+    pub(crate) table: SchemaRef,
+    /// Yields [`Output`].
+    pub(crate) logical: LogicalPlan,
+    /// Which columns the result has.
+    pub(crate) output: Output,
+    /// Required columns whose values are looked for before SQL, since the query is one statement.
+    pub(crate) required: Vec<String>,
+    /// Finds the rows behind an alert.
+    pub(crate) sampler: Sampler,
+}
+
+/// Columns of a plan's result: the start of the bucket, the entity, the features, and those named here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Output {
+    /// The number of rows that no exclusion took.
+    pub(crate) kept: bool,
+    /// Whether every required column had a value.
+    pub(crate) detailed: bool,
+}
+
+impl Plan {
+    /// Compiles a query against the schema of its log's batches (see [`margay_core::log`]).
+    ///
+    /// # Errors
+    /// Everything that is wrong with the query.
+    pub fn compile(query: &Query, schema: SchemaRef) -> Result<Self, Vec<QueryError>> {
+        let query = query.clone();
+        let compiled = worker::run(move || compile(&query, &schema))?;
+        Ok(Self { inner: Arc::new(compiled) })
+    }
+
+    /// Columns of the log that the scan must deliver besides those of the span.
+    #[must_use]
+    pub fn columns(&self) -> &[String] {
+        &self.inner.columns
+    }
+
+    /// Names of the features, in the order of the table.
+    #[must_use]
+    pub fn features(&self) -> &[String] {
+        &self.inner.features
+    }
+
+    /// What a bucket without a row means for each feature.
+    #[must_use]
+    pub fn fill(&self) -> &[Fill] {
+        &self.inner.fill
+    }
+
+    /// Length of the buckets.
+    #[must_use]
+    pub fn bucket(&self) -> Period {
+        self.inner.bucket
+    }
+}
+
+impl fmt::Debug for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plan").field("detector", &self.inner.detector).field("columns", &self.inner.columns).finish()
+    }
+}
+
+fn compile(query: &Query, schema: &Schema) -> Result<Compiled, Vec<QueryError>> {
+    let (required, mut errors) = required(query, schema);
+    if query.bucket.0 <= 0 {
+        errors.push(Complaint::new("a bucket lasts a millisecond or longer").of(Part::Sql));
+    }
+    let compiled = match &query.body {
+        Body::Parts { filter, features, exclude } => {
+            let body = parts::Written { filter: filter.as_deref(), features, exclude };
+            parts::compile(query, &body, &required, schema)
+        }
+        Body::Full { sql, features } => full::compile(query, sql, features, &required, schema),
+    };
+    match compiled {
+        Ok(compiled) if errors.is_empty() => Ok(compiled),
+        Ok(_) => Err(errors),
+        Err(more) => {
+            errors.extend(more);
+            errors.sort();
+            Err(errors)
+        }
+    }
+}
+
+/// Names of the required columns as they are in the log.
+fn required(query: &Query, schema: &Schema) -> (Vec<String>, Vec<QueryError>) {
+    let (mut found, mut errors) = (Vec::new(), Vec::new());
+    for (at, name) in query.requires.iter().enumerate() {
+        if schema.field_with_name(name).is_ok() {
+            found.push(name.clone());
+        } else {
+            let names = schema.fields().iter().map(|field| &field.name()[..]).filter(|name| !name.starts_with("__"));
+            let complaint = Complaint::new(format!("log `{}` has no column `{name}`", query.log));
+            errors.push(complaint.nearest(name, names).of(Part::Requires(at)));
+        }
+    }
+    (found, errors)
+}

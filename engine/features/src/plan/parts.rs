@@ -1,0 +1,155 @@
+//! Queries written in parts, as one plan.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Schema};
+use datafusion::catalog::streaming::StreamingTable;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{Column, TableReference};
+use datafusion::logical_expr::expr::AggregateFunction;
+use datafusion::logical_expr::utils::find_aggregate_exprs;
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, lit};
+use margay_core::log::BUCKET_START;
+
+use super::outline::{aggregate_name, name_aggregates, over_aggregates, scan};
+use super::reader::Reader;
+use super::sampler::Conditions;
+use super::{Compiled, Output, Sampler, narrow};
+use crate::query::{Exclude, Part, Query, QueryError};
+use crate::sql::complaint::Complaint;
+use crate::sql::{fill, session, table};
+
+/// The parts as they were written.
+pub(crate) struct Written<'a> {
+    pub(crate) filter: Option<&'a str>,
+    pub(crate) features: &'a [(String, String)],
+    pub(crate) exclude: &'a [Exclude],
+}
+
+/// The parts as they were understood.
+pub(super) struct Understood {
+    pub(super) log: TableReference,
+    pub(super) filter: Option<Expr>,
+    pub(super) entity: Vec<Expr>,
+    pub(super) features: Vec<Expr>,
+    /// True for rows that no exclusion takes; none where there are no exclusions.
+    pub(super) kept: Option<Expr>,
+    pub(super) required: Vec<String>,
+}
+
+/// Name of the column that is true for rows that no exclusion takes.
+const KEPT: &str = "__kept";
+
+/// Compiles a query in parts.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub(crate) fn compile(
+    query: &Query,
+    written: &Written<'_>,
+    required: &[String],
+    log: &Schema,
+) -> Result<Compiled, Vec<QueryError>> {
+    let whole = |complaint: Complaint| vec![complaint.of(Part::Sql)];
+    let all = table::table_schema(log);
+    let reader = Reader::new(query, &all).map_err(whole)?;
+    let mut understood = reader.understand(query, written)?;
+    understood.required = required.to_vec();
+    let narrow = narrow::plan(reader.state, &all, &|table| understood.plan(table)).map_err(whole)?;
+    let output = Output { kept: understood.kept.is_some(), detailed: !required.is_empty() };
+    let sampler = Sampler::new(reader.state, &all, &understood.sampled()).map_err(|error| whole(error.into()))?;
+    Ok(Compiled {
+        detector: query.detector.clone(),
+        bucket: query.bucket,
+        entity: query.entity.iter().map(|(name, _)| name.clone()).collect(),
+        features: written.features.iter().map(|(name, _)| name.clone()).collect(),
+        fill: understood.features.iter().map(|feature| fill::of_expression(feature, &|_| None)).collect(),
+        columns: narrow.columns,
+        table: narrow.table,
+        logical: narrow.logical,
+        output,
+        required: Vec::new(),
+        sampler,
+    })
+}
+
+impl Understood {
+    fn plan(&self, table: Arc<StreamingTable>) -> Result<LogicalPlan, Complaint> {
+        let mut rows = LogicalPlanBuilder::from(scan(self.log.clone(), table)?);
+        if let Some(filter) = &self.filter {
+            rows = rows.filter(filter.clone())?;
+        }
+        if let Some(kept) = &self.kept {
+            let columns = rows.schema().columns().into_iter().map(Expr::Column);
+            rows = rows.project(columns.chain([kept.clone().alias(KEPT)]).collect::<Vec<_>>())?;
+        }
+        let bucket = self.column(BUCKET_START).alias("bucket");
+        let entity = self.entity.iter().enumerate().map(|(at, key)| key.clone().alias(format!("e{at}")));
+        let groups: Vec<Expr> = [bucket].into_iter().chain(entity).collect();
+
+        let features: Vec<Expr> = self.features.iter().map(|feature| self.only_kept(feature)).collect();
+        let mut aggregates = find_aggregate_exprs(&features);
+        let mut results = Vec::new();
+        for (at, feature) in features.iter().enumerate() {
+            let outer = over_aggregates(feature, &aggregates)?;
+            results.push(cast(outer, DataType::Float64).alias(format!("f{at}")));
+        }
+        if self.kept.is_some() {
+            results.push(self.count(lit(1i64), &mut aggregates)?.alias("kept"));
+        }
+        let counts: Result<Vec<Expr>, Complaint> = self
+            .required
+            .iter()
+            .map(|name| Ok(self.count(self.column(name), &mut aggregates)?.gt(lit(0i64))))
+            .collect();
+        results.extend(counts?.into_iter().reduce(Expr::and).map(|detailed| detailed.alias("detailed")));
+
+        let names = (0..self.entity.len()).map(|at| format!("e{at}"));
+        let keys = ["bucket".to_owned()].into_iter().chain(names).map(|name| Expr::Column(Column::from_name(name)));
+        let shown: Vec<Expr> = keys.chain(results).collect();
+        Ok(rows.aggregate(groups, name_aggregates(&aggregates))?.project(shown)?.build()?)
+    }
+
+    fn column(&self, name: &str) -> Expr {
+        Expr::Column(Column::new(Some(self.log.clone()), name))
+    }
+
+    fn kept_column(&self) -> Option<Expr> {
+        self.kept.as_ref().map(|_| Expr::Column(Column::from_name(KEPT)))
+    }
+
+    /// The expression with aggregates that leave out excluded rows.
+    fn only_kept(&self, expression: &Expr) -> Expr {
+        let Some(kept) = self.kept_column() else { return expression.clone() };
+        let changed = expression.clone().transform_down(|part| match part {
+            Expr::AggregateFunction(mut call) => {
+                let filter = match call.params.filter.take() {
+                    Some(filter) => filter.and(kept.clone()),
+                    None => kept.clone(),
+                };
+                call.params.filter = Some(Box::new(filter));
+                Ok(Transformed::new(Expr::AggregateFunction(call), true, TreeNodeRecursion::Jump))
+            }
+            other => Ok(Transformed::no(other)),
+        });
+        changed.map_or_else(|_| expression.clone(), |changed| changed.data)
+    }
+
+    /// The number of values of `expression` in kept rows, as a column of results.
+    fn count(&self, expression: Expr, aggregates: &mut Vec<Expr>) -> Result<Expr, Complaint> {
+        let count = session::count()?;
+        let filter = self.kept_column().map(Box::new);
+        let call = AggregateFunction::new_udf(count, vec![expression], false, filter, Vec::new(), None);
+        let call = Expr::AggregateFunction(call);
+        let at = aggregates.iter().position(|aggregate| *aggregate == call).unwrap_or_else(|| {
+            aggregates.push(call);
+            aggregates.len() - 1
+        });
+        Ok(Expr::Column(Column::from_name(aggregate_name(at))))
+    }
+
+    fn sampled(&self) -> Conditions {
+        let condition = self.filter.iter().chain(&self.kept).cloned().reduce(Expr::and);
+        Conditions { log: self.log.clone(), condition, keys: self.entity.iter().cloned().map(Some).collect() }
+    }
+}

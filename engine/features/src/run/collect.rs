@@ -1,0 +1,176 @@
+//! Results of a plan into a table of features.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Float64Type, Int64Type, TimestampMillisecondType};
+use arrow::error::ArrowError;
+use arrow::row::{RowConverter, SortField};
+use margay_core::{Entity, FeatureTable, Time};
+
+use super::error::RunError;
+use crate::plan::{Compiled, Output};
+
+/// Gathers the rows of a result.
+pub(crate) struct Collector {
+    columns: Arc<[String]>,
+    output: Output,
+    limit: u64,
+    groups: u64,
+    /// Entities by their values in an encoding that sorts as they do.
+    known: HashMap<Box<[u8]>, u32>,
+    entities: Vec<Entity>,
+    entity: Vec<u32>,
+    bucket_start: Vec<i64>,
+    values: Vec<Vec<f64>>,
+    kept: Vec<bool>,
+    detailed: Vec<bool>,
+}
+
+/// What a result is completed with.
+pub(crate) struct Finish<'a> {
+    pub(crate) plan: &'a Compiled,
+    /// Buckets in which the log had a row.
+    pub(crate) covered: Vec<Time>,
+    /// Buckets with detail, where the plan does not say so itself.
+    pub(crate) detailed: Option<BTreeSet<i64>>,
+}
+
+impl Collector {
+    /// No rows yet, and `limit` of them at most.
+    pub(crate) fn new(plan: &Compiled, limit: u64) -> Self {
+        Self {
+            columns: plan.entity.clone(),
+            output: plan.output,
+            limit,
+            groups: 0,
+            known: HashMap::new(),
+            entities: Vec::new(),
+            entity: Vec::new(),
+            bucket_start: Vec::new(),
+            values: vec![Vec::new(); plan.features.len()],
+            kept: Vec::new(),
+            detailed: Vec::new(),
+        }
+    }
+
+    /// Adds rows; those over the limit are only counted.
+    ///
+    /// # Errors
+    /// The rows do not have the columns of the plan.
+    pub(crate) fn add(&mut self, batch: &RecordBatch) -> Result<(), RunError> {
+        self.groups += batch.num_rows() as u64;
+        if self.groups > self.limit {
+            return Ok(());
+        }
+        self.gather(batch).map_err(|error| RunError::Query(error.to_string()))
+    }
+
+    /// # Errors
+    /// There were more rows than the limit.
+    pub(crate) fn check(&self) -> Result<(), RunError> {
+        if self.groups > self.limit {
+            return Err(RunError::Groups { groups: self.groups, limit: self.limit });
+        }
+        Ok(())
+    }
+
+    fn gather(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {
+        let mut columns = batch.columns().iter();
+        let mut next = || columns.next().ok_or_else(|| ArrowError::SchemaError("a column is missing".to_owned()));
+        let buckets = next()?.as_primitive::<TimestampMillisecondType>().clone();
+        let keys = self.columns.iter().map(|_| cast(next()?, &DataType::Utf8)).collect::<Result<Vec<_>, _>>()?;
+        for values in &mut self.values {
+            let numbers = next()?.as_primitive::<Float64Type>();
+            values.extend(numbers.iter().map(|number| number.filter(|number| number.is_finite())).map(plain));
+        }
+        let kept = self.output.kept.then(&mut next).transpose()?.map(|kept| kept.as_primitive::<Int64Type>().clone());
+        let detailed = self.output.detailed.then(&mut next).transpose()?.map(|all| all.as_boolean().clone());
+        for row in 0..batch.num_rows() {
+            // A bucket that is null belongs to no time at all.
+            self.bucket_start.push(if buckets.is_valid(row) { buckets.value(row) } else { i64::MIN });
+            self.kept.push(kept.as_ref().is_none_or(|kept| kept.value(row) > 0));
+            self.detailed.push(detailed.as_ref().is_none_or(|all| all.is_valid(row) && all.value(row)));
+        }
+        self.intern(&keys, batch.num_rows())
+    }
+
+    fn intern(&mut self, keys: &[ArrayRef], rows: usize) -> Result<(), ArrowError> {
+        if keys.is_empty() {
+            let columns = self.columns.clone();
+            self.entities = vec![Entity::new(columns, Vec::new())];
+            self.entity.extend(std::iter::repeat_n(0, rows));
+            return Ok(());
+        }
+        let texts: Vec<&StringArray> = keys.iter().map(|key| key.as_string::<i32>()).collect();
+        let converter = RowConverter::new(vec![SortField::new(DataType::Utf8); keys.len()])?;
+        let encoded = converter.convert_columns(keys)?;
+        for (row, bytes) in encoded.iter().enumerate() {
+            let entity = match self.known.get(bytes.as_ref()) {
+                Some(entity) => *entity,
+                None => {
+                    let entity = self.entities.len() as u32;
+                    let values = texts.iter().map(|text| text.is_valid(row).then(|| text.value(row).to_owned()));
+                    self.entities.push(Entity::new(self.columns.clone(), values.collect()));
+                    self.known.insert(bytes.as_ref().into(), entity);
+                    entity
+                }
+            };
+            self.entity.push(entity);
+        }
+        Ok(())
+    }
+
+    /// Orders the rows, and completes them.
+    ///
+    /// # Errors
+    /// A row is off the grid, or stands twice.
+    pub(crate) fn finish(self, finish: Finish<'_>) -> Result<FeatureTable, RunError> {
+        let plan = finish.plan;
+        let mut by_value: Vec<u32> = (0..self.entities.len() as u32).collect();
+        by_value.sort_unstable_by(|a, b| self.entities[*a as usize].cmp(&self.entities[*b as usize]));
+        let mut rank = vec![0u32; by_value.len()];
+        for (at, entity) in by_value.iter().enumerate() {
+            rank[*entity as usize] = at as u32;
+        }
+        let mut order: Vec<u32> = (0..self.entity.len() as u32).collect();
+        let key = |row: u32| (self.bucket_start[row as usize], rank[self.entity[row as usize] as usize]);
+        order.sort_unstable_by_key(|row| key(*row));
+        if let Some(pair) = order.windows(2).find(|pair| key(pair[0]) == key(pair[1])) {
+            let row = pair[0] as usize;
+            let entity = self.entities[self.entity[row] as usize].to_json();
+            return Err(RunError::Repeated { entity, bucket: Time(self.bucket_start[row]) });
+        }
+        if let Some(start) = self.bucket_start.iter().find(|start| Time(**start).floor(plan.bucket).0 != **start) {
+            return Err(RunError::OffGrid(Time(*start)));
+        }
+        let pick = |row: &u32| *row as usize;
+        let excluded: Vec<bool> = order.iter().map(pick).map(|row| !self.kept[row]).collect();
+        let values = self.values.iter().map(|values| {
+            let picked = order.iter().map(pick).map(|row| if self.kept[row] { values[row] } else { f64::NAN });
+            picked.collect()
+        });
+        let is_detailed = |row: usize| {
+            let bucket = self.bucket_start[row];
+            !self.kept[row] || finish.detailed.as_ref().map_or(self.detailed[row], |buckets| buckets.contains(&bucket))
+        };
+        Ok(FeatureTable {
+            bucket: plan.bucket,
+            features: plan.features.clone(),
+            values: values.collect(),
+            entity: order.iter().map(pick).map(|row| rank[self.entity[row] as usize]).collect(),
+            bucket_start: order.iter().map(pick).map(|row| Time(self.bucket_start[row])).collect(),
+            detailed: order.iter().map(pick).map(is_detailed).collect(),
+            excluded,
+            entities: by_value.iter().map(|entity| self.entities[*entity as usize].clone()).collect(),
+            covered: finish.covered,
+        })
+    }
+}
+
+/// Null is `NaN`, and there is one zero.
+fn plain(number: Option<f64>) -> f64 {
+    number.map_or(f64::NAN, |number| number + 0.0)
+}

@@ -1,0 +1,87 @@
+//! DataFusion as margay uses it: one partition, exact aggregates, nothing on disk.
+
+use std::sync::{Arc, OnceLock};
+
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::GreedyMemoryPool;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::AggregateUDF;
+use datafusion::optimizer::Optimizer;
+use datafusion::prelude::SessionConfig;
+
+use crate::exact;
+use crate::rows::ROWS_MOST;
+use crate::sql::table::Fed;
+
+/// Memory for planning and for constant expressions, in bytes.
+const PLANNING_BYTES: usize = 64 << 20;
+/// Rewrites a distinct count into two aggregations, which cost more than one with margay's own `count`.
+const DISTINCT_RULE: &str = "single_distinct_aggregation_to_group_by";
+
+/// The state that all queries are planned with.
+pub(crate) fn state() -> &'static SessionState {
+    static STATE: OnceLock<SessionState> = OnceLock::new();
+    STATE.get_or_init(|| build().expect("nothing on disk is asked for"))
+}
+
+/// A state to run one query in, with `memory_bytes` for what it keeps and `source` for its table.
+///
+/// # Errors
+/// None in practice: nothing on disk is asked for.
+pub(crate) fn state_to_run(fed: Fed, memory_bytes: usize) -> Result<SessionState> {
+    let builder = SessionStateBuilder::new_from_existing(state().clone());
+    Ok(builder.with_config(config().with_extension(Arc::new(fed))).with_runtime_env(runtime(memory_bytes)?).build())
+}
+
+/// The function that counts rows and values.
+///
+/// # Errors
+/// The engine has none.
+pub(crate) fn count() -> Result<Arc<AggregateUDF>> {
+    let count = state().aggregate_functions().get("count").cloned();
+    count.ok_or_else(|| DataFusionError::Internal("there is no function count".to_owned()))
+}
+
+fn config() -> SessionConfig {
+    let mut config = SessionConfig::new()
+        .with_target_partitions(1)
+        .with_batch_size(ROWS_MOST)
+        .with_information_schema(false)
+        .with_create_default_catalog_and_schema(true);
+    let options = config.options_mut();
+    options.sql_parser.collect_spans = true;
+    options.execution.enable_recursive_ctes = false;
+    config
+}
+
+fn build() -> Result<SessionState> {
+    let mut rules = Optimizer::new().rules;
+    rules.retain(|rule| rule.name() != DISTINCT_RULE);
+    let mut builder = SessionStateBuilder::new()
+        .with_config(config())
+        .with_runtime_env(runtime(PLANNING_BYTES)?)
+        .with_default_features()
+        .with_optimizer_rules(rules);
+    // Later functions of a name take the place of earlier ones.
+    builder.aggregate_functions().get_or_insert_default().extend(exact::aggregates());
+    Ok(builder.build())
+}
+
+fn runtime(memory_bytes: usize) -> Result<Arc<RuntimeEnv>> {
+    RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(GreedyMemoryPool::new(memory_bytes)))
+        .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled))
+        .build_arc()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rule_that_is_left_out_exists() {
+        assert!(Optimizer::new().rules.iter().any(|rule| rule.name() == DISTINCT_RULE));
+    }
+}
