@@ -254,7 +254,8 @@ impl Memory {
         let mut held = vec![false; rows.len()];
         for (at, (row, scores)) in rows.iter().zip(scores).enumerate() {
             let scores = row.absent.map_or(scores, |state| vec![Score::absent(state); judgement.fill.len()]);
-            held[at] = row.absent.is_some();
+            // Whatever reaches the threshold stays out of what is learnt, also while `sustained` still waits.
+            held[at] = row.absent.is_some() || scores.iter().any(|score| score.score >= rule.score);
             if let Some(verdict) = self.judge(judgement, &rule, bucket, row, &scores, wish, outcome) {
                 held[at] |= verdict.open;
                 self.tell(judgement, bucket, row.entity, verdict, &scores, outcome);

@@ -36,7 +36,7 @@ pub fn problems(loaded: &Loaded) -> Vec<Problem> {
             problems.extend(errors.iter().map(|error| query_problem(one, error)));
         }
         if let Some(templates) = &templates {
-            problems.extend(summary_problem(one, templates));
+            problems.extend(text_problems(one, templates));
         }
     }
     problems.sort_by(|a, b| (&a.file, a.line, a.column, &a.rule).cmp(&(&b.file, b.line, b.column, &b.rule)));
@@ -67,12 +67,20 @@ pub fn query_problem(one: &LoadedDetector, error: &QueryError) -> Problem {
     one.problem(&key, Some((error.line, error.column)), rule, error.message.clone(), error.hint.clone())
 }
 
-fn summary_problem(one: &LoadedDetector, templates: &Templates) -> Option<Problem> {
+/// What is wrong with the templates that a detector uses: its own line, and the full text that it names.
+fn text_problems(one: &LoadedDetector, templates: &Templates) -> Vec<Problem> {
     let features: Vec<String> = one.detector.features.names().into_iter().map(str::to_owned).collect();
     let columns: Vec<String> = one.detector.entity_columns().into_iter().map(|(name, _)| name).collect();
-    let error = templates.check_summary(&one.detector.alert.summary, &features, &columns).err()?;
-    let place = Some((error.line, error.column));
-    Some(one.problem(&["alert", "summary"], place, "template", error.message, error.hint))
+    let alert = &one.detector.alert;
+    let summary = templates.check_summary(&alert.summary, &features, &columns).err().map(|error| {
+        let place = Some((error.line, error.column));
+        one.problem(&["alert", "summary"], place, "template", error.message, error.hint)
+    });
+    let text = templates.check_text(&alert.template, &features, &columns).err().map(|error| {
+        let message = format!("{}:{}:{}: {}", error.name, error.line, error.column, error.message);
+        one.problem(&["alert", "template"], None, "template", message, error.hint)
+    });
+    summary.into_iter().chain(text).collect()
 }
 
 /// A template's error at its place in the template's file.

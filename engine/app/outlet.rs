@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use margay_core::Alert;
 use margay_deliver::{DeliverError, Sink};
-use margay_render::{Templates, alert_json, calico_event};
+use margay_render::{Templates, alert_json, calico_event, json_line};
 use tracing::warn;
 
 use crate::ingest::{Ready, chain};
@@ -52,7 +52,7 @@ impl Outlet {
             return Ok(());
         }
         for (sink, form) in &mut self.sinks {
-            let lines: Vec<String> = waiting.iter().map(|(_, alert)| line(alert, *form, templates)).collect();
+            let lines: Vec<String> = waiting.iter().map(|(_, alert)| line(alert, *form, ready, templates)).collect();
             sink.deliver(&lines)?;
         }
         for (_, alert) in &waiting {
@@ -65,14 +65,18 @@ impl Outlet {
     }
 }
 
-fn line(alert: &Alert, form: Form, templates: &Templates) -> String {
+fn line(alert: &Alert, form: Form, ready: &[Ready], templates: &Templates) -> String {
     match form {
         Form::Json => alert_json(alert),
-        Form::Event => calico_event(alert).to_string(),
-        Form::Text => templates.alert_text(alert).unwrap_or_else(|error| {
-            warn!(alert = alert.id, error = chain(&error), "alert text could not be rendered; its document is sent");
-            alert_json(alert)
-        }),
+        Form::Event => json_line(&calico_event(alert)),
+        Form::Text => {
+            let detector = ready.iter().find(|ready| ready.definition.name == alert.detector);
+            let template = detector.map_or("alert", |ready| &ready.definition.meta.template);
+            templates.text(template, alert).unwrap_or_else(|error| {
+                warn!(alert = alert.id, error = chain(&error), "text could not be rendered; the document is sent");
+                alert_json(alert)
+            })
+        }
     }
 }
 

@@ -62,6 +62,8 @@ pub struct Meta {
     pub runbook: Option<String>,
     /// Template of the one line.
     pub summary: String,
+    /// Name of the template of the full text.
+    pub template: String,
 }
 
 /// The definition of a detector.
@@ -182,6 +184,7 @@ fn meta(detector: &config::Detector) -> Meta {
         mitre: detector.alert.mitre.clone(),
         runbook: detector.alert.runbook.clone(),
         summary: detector.alert.summary.clone(),
+        template: detector.alert.template.clone(),
     }
 }
 
