@@ -5,7 +5,7 @@
 //! normal where the distribution is right.
 
 use statrs::function::beta::checked_beta_reg;
-use statrs::function::erf::{erfc, erfc_inv};
+use statrs::function::erf::erfc_inv;
 use statrs::function::gamma::ln_gamma;
 
 /// The largest score that is told apart from certainty.
@@ -14,11 +14,6 @@ pub(crate) const Z_MAX: f64 = 38.0;
 const LARGE_MEAN: f64 = 1e4;
 /// From this many trials on a share is judged by a beta distribution.
 const LARGE_TRIALS: f64 = 400.0;
-
-/// Standard normal probability of a value of at least `z`.
-pub(crate) fn upper_tail(z: f64) -> f64 {
-    0.5 * erfc(z / std::f64::consts::SQRT_2)
-}
 
 /// The standard normal score that is exceeded with probability `p`.
 pub(crate) fn score_of_tail(p: f64) -> f64 {
@@ -112,6 +107,11 @@ pub(crate) fn tie(seed: u64, entity: u64, bucket_ms: i64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Standard normal probability of a value of at least `z`.
+    fn upper_tail(z: f64) -> f64 {
+        0.5 * statrs::function::erf::erfc(z / std::f64::consts::SQRT_2)
+    }
 
     #[test]
     fn normal_scores_and_tails_are_inverse() {

@@ -2,6 +2,8 @@
 
 mod auto;
 #[cfg(test)]
+mod behaviour;
+#[cfg(test)]
 mod calibration;
 mod decompose;
 mod distribution;

@@ -19,16 +19,14 @@ impl Limit {
     /// 100 where the value reaches a limit, else 0; the limits take the place of a forecast.
     #[must_use]
     pub fn score(&self, value: f64) -> Score {
-        if value.is_nan() {
-            return Score::absent(ScoreState::NoData);
-        }
         let over = self.above.is_some_and(|limit| value >= limit);
         let under = self.below.is_some_and(|limit| value <= limit);
         let expected = match (self.above, self.below) {
             (Some(above), Some(below)) if (value - below).abs() < (value - above).abs() => below,
             (Some(above), _) => above,
             (None, Some(below)) => below,
-            (None, None) => value,
+            (None, None) if value.is_finite() => value,
+            (None, None) => 0.0,
         };
         Score {
             value,
@@ -36,7 +34,7 @@ impl Limit {
             lower: self.below.unwrap_or(f64::NEG_INFINITY),
             upper: self.above.unwrap_or(f64::INFINITY),
             score: if over || under { BROKEN } else { 0.0 },
-            state: ScoreState::Scored,
+            state: if value.is_nan() { ScoreState::NoData } else { ScoreState::Scored },
         }
     }
 }

@@ -31,7 +31,7 @@ const EVENTS_PER_CELL: f64 = 8.0;
 /// Events that every cell is given beforehand when logarithms are taken.
 const PSEUDO_EVENTS: f64 = 1.0;
 /// Most events that are told apart.
-pub(crate) const EVENTS_MAX: f64 = 1e150;
+pub(crate) const EVENTS_MAX: f64 = 1e100;
 /// Smallest extra variance.
 const DISPERSION_FLOOR: f64 = 1e-3;
 
@@ -101,7 +101,7 @@ impl Rate {
         let unknown = 1.0 / (shape + informative)
             + SWING_VARIANCE * (-2.0 * self.seen / setting.day()).exp()
             + offset.spread * offset.spread;
-        let rate = base * factor;
+        let rate = (base * factor).min(EVENTS_MAX);
         Some(match setting.family {
             Family::Count => Expectation { rate, dispersion: dispersion + unknown, factor },
             Family::Ratio => {
@@ -157,6 +157,7 @@ impl Rate {
 
     /// Takes in a bucket after it was judged; true where it was learnt.
     pub(crate) fn learn(&mut self, time: Time, events: f64, exposure: f64, held: bool, setting: &Setting<'_>) -> bool {
+        let events = events.clamp(0.0, EVENTS_MAX);
         let Some(outlook) = self.outlook(time, setting) else {
             self.events = events;
             self.exposure = exposure;

@@ -217,7 +217,7 @@ impl Signal {
         let moved = self.shift.hold(self.level + distances.seasonal.0, pace.day);
         let recurs = match &mut self.views {
             Some(views) => {
-                views.pass(distances);
+                views.pass(time, distances);
                 if moved.is_some() {
                     views.reset();
                 }

@@ -24,7 +24,7 @@ const SHAPE: (f64, f64) = (-0.15, 0.5);
 /// Below this probability a bounded tail goes on as an exponential one.
 const BOUNDED_DOWN_TO: f64 = 1e-3;
 /// Weight of the prior, in values.
-const PRIOR_WEIGHT: f64 = 100.0;
+const PRIOR_WEIGHT: f64 = 40.0;
 /// Smallest probability that is reported.
 pub(crate) const P_MIN: f64 = 1e-60;
 

@@ -12,6 +12,8 @@ use crate::novelty::Novelty;
 const TOGETHER: usize = 3;
 /// A residual counts at most this much in the mean.
 const RESIDUAL_MAX: f64 = 20.0;
+/// A bucket points to the next one by at most this many spreads.
+const CARRY_SIGMA: f64 = 6.0;
 /// Highest correlation of neighbouring buckets that is believed.
 const MEMORY_MAX: f64 = 0.98;
 /// Buckets after which the correlation is half believed.
@@ -91,10 +93,14 @@ impl Views {
         self.innovation.sigma(prior)
     }
 
-    /// Takes in a bucket that has no part in the normal.
-    pub(crate) fn pass(&mut self, distances: &Distances) {
+    /// Takes in a bucket of an open episode: what follows is forecast from it, within bounds, but it
+    /// is no part of the normal.
+    pub(crate) fn pass(&mut self, time: Time, distances: &Distances) {
         let distance = self.distance(distances);
         self.remember(distance);
+        let (rest, sigma) = distances.seasonal;
+        self.carry = clip(rest, CARRY_SIGMA * sigma);
+        self.carried_at = Some(time);
     }
 
     /// Forgets where the last buckets were: the level has moved.
@@ -110,7 +116,7 @@ impl Views {
         self.mean.learn(mean, CLIP_SIGMA, pace.half_life);
         self.remember(distance);
         let (rest, sigma) = distances.seasonal;
-        let clipped = clip(rest, CLIP_SIGMA * sigma);
+        let clipped = clip(rest, CARRY_SIGMA * sigma);
         self.innovation.learn(next.0, CLIP_SIGMA * next.1, pace.half_life);
         if self.carried_at == Some(time.minus(pace.bucket)) {
             let step = rate(distances.seen, MEMORY_HALF_LIFE_DAYS * pace.day);
@@ -162,8 +168,8 @@ mod tests {
             views.learn(Time(minute * 60_000), &distances(rest), (rest, 1.0), &PACE);
         }
         let alone = views.residual(&distances(4.0));
-        views.pass(&distances(4.0));
-        views.pass(&distances(4.0));
+        views.pass(Time(200 * 60_000), &distances(4.0));
+        views.pass(Time(200 * 60_000), &distances(4.0));
         assert!(views.residual(&distances(4.0)) > alone + 1.0);
     }
 
