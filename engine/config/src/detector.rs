@@ -51,14 +51,16 @@ pub struct Detector {
     #[serde(default = "default_bucket")]
     #[garde(skip)]
     pub bucket: Period,
-    /// What is measured in each bucket of each entity: names with SQL aggregates, or with `sql` the list of its columns.
+    /// What is measured in each bucket of each entity: names with SQL aggregates. With `sql`, a list of its columns.
     #[garde(skip)]
     pub features: Features,
-    /// One full SELECT in place of `where` and the feature expressions. Yields `bucket_start`, the entity columns and the features.
+    /// One full SELECT in place of `where` and the feature expressions.
+    /// Yields `bucket_start`, the entity columns and the features.
     #[serde(default)]
     #[garde(skip)]
     pub sql: Option<String>,
-    /// Fields of the log without which the detector is blind: where they are null throughout, the state is `insufficient_detail`.
+    /// Fields of the log without which the detector is blind.
+    /// Where they are null throughout, the state is `insufficient_detail`.
     #[serde(default)]
     #[garde(inner(length(min = 1)))]
     pub requires: Vec<String>,
@@ -155,7 +157,7 @@ impl Threshold {
 #[serde(deny_unknown_fields)]
 pub struct Budget {
     /// Number of alerts, over all entities of the detector.
-    #[garde(range(min = 1))]
+    #[garde(range(min = 1, max = 1_000_000))]
     pub alerts: u32,
     /// The length of time in which that many are welcome.
     #[garde(skip)]

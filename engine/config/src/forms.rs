@@ -6,7 +6,6 @@ use margay_core::{Period, Time};
 use serde_json::Value;
 
 use crate::node::{Meaning, Scalar};
-use crate::problem::shown;
 use crate::quantity::Quantity;
 use crate::sustained::Sustained;
 
@@ -66,14 +65,12 @@ pub(crate) fn of(definition: &str) -> Option<&'static Form> {
     FORMS.iter().find(|form| form.definition == definition)
 }
 
-/// The value of a scalar that has the form; else what is wrong with it.
-pub(crate) fn read(form: &Form, scalar: &Scalar) -> Result<Value, String> {
+/// The value of a scalar that has the form.
+pub(crate) fn read(form: &Form, scalar: &Scalar) -> Option<Value> {
     match scalar.meaning() {
-        Meaning::Text if (form.fits)(&scalar.text) => Ok(scalar.text.clone().into()),
-        Meaning::Text => Err(format!("`{}` is not {}", shown(&scalar.text), form.what)),
-        Meaning::Number(number) if form.takes_numbers => Ok(number.into()),
-        Meaning::NotFinite => Err("a number must be finite".to_owned()),
-        _ => Err(format!("{} is expected, not `{}`", form.what, shown(&scalar.text))),
+        Meaning::Text if (form.fits)(&scalar.text) => Some(scalar.text.clone().into()),
+        Meaning::Number(number) if form.takes_numbers => Some(number.into()),
+        _ => None,
     }
 }
 

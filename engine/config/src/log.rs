@@ -84,7 +84,8 @@ pub enum TimeFormat {
     Auto,
 }
 
-/// An Elasticsearch index and how to log in. Passwords and keys come from files or the environment, never from this text.
+/// An Elasticsearch index and how to log in.
+/// Passwords and keys come from files or the environment, never from this text.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct Elasticsearch {
@@ -114,7 +115,8 @@ pub struct Elasticsearch {
     #[serde(default)]
     #[garde(skip)]
     pub password_env: Option<String>,
-    /// File with the certificate authority (PEM) that signed the server's certificate. Left out, the system's are trusted.
+    /// File with the certificate authority (PEM) that signed the server's certificate.
+    /// Left out, the system's are trusted.
     #[serde(default)]
     #[garde(skip)]
     pub ca_file: Option<PathBuf>,

@@ -75,7 +75,8 @@ pub struct Limit {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields, default)]
 pub struct History {
-    /// Lengths of time after which the value repeats its pattern, each a multiple of the bucket. An empty list means none.
+    /// Lengths of time after which the value repeats its pattern, each a multiple of the bucket.
+    /// An empty list means none.
     #[garde(length(max = 4))]
     pub seasonality: Vec<Period>,
     /// How far back the model learns: at least twice the longest seasonality. More makes it slower to forget.

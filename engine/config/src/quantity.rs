@@ -102,7 +102,8 @@ impl JsonSchema for Quantity {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": ["number", "string"],
-            "description": "A number, or text with a unit: B, kB, MB, GB, TB (thousands), KiB, MiB, GiB, TiB (1024s), ns, us, ms, s, m, h, d (into seconds), or %.",
+            "description": "A number, or text with a unit: B, kB, MB, GB, TB, KiB, MiB, GiB, TiB (into bytes), \
+                ns, us, ms, s, m, h, d (into seconds), or %.",
             "pattern": "^[+-]?([0-9]+\\.?[0-9]*|\\.[0-9]+) *(B|[kKMGT]B|[KMGT]iB|ns|us|µs|ms|s|m|h|d|%)?$",
             "examples": [1000, "10MB", "1MiB", "20ms", "5%"]
         })

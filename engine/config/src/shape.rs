@@ -39,7 +39,7 @@ impl<'a> Shape<'a> {
         if let Some(alternatives) = alternatives(resolved.schema) {
             return self.alternative(node, alternatives, resolved.schema);
         }
-        if !self.kinds(schema).contains(&json_kind(node)) && !self.is_whole_number(node, resolved.schema) {
+        if !self.takes(schema, json_kind(node)) {
             return self.wrong_type(node, schema);
         }
         match &node.data {
@@ -78,20 +78,25 @@ impl<'a> Shape<'a> {
         }
     }
 
-    fn is_whole_number(&self, node: &Node, schema: &Value) -> bool {
-        json_kind(node) == "number" && schema["type"].to_string().contains("integer")
+    /// Whether a value of a JSON type may stand there; whether a number is whole is looked at later.
+    fn takes(&self, schema: &'a Value, kind: &str) -> bool {
+        let kinds = self.kinds(schema);
+        kinds.contains(&kind) || (kind == "number" && kinds.contains(&"integer"))
     }
 
     fn form(&mut self, node: &Node, form: &forms::Form) -> Option<Value> {
-        let refused = match &node.data {
+        if is_not_finite(node) {
+            return self.not_finite(node);
+        }
+        let found = match &node.data {
             Data::Scalar(scalar) => match forms::read(form, scalar) {
-                Ok(value) => return Some(value),
-                Err(message) => message,
+                Some(value) => return Some(value),
+                None => format!("`{}`", shown(&scalar.text)),
             },
-            _ => format!("{} is expected, not {}", form.what, node.kind()),
+            _ => node.kind().to_owned(),
         };
-        let rule = if is_not_finite(node) { "not-finite" } else { form.rule };
-        self.report(node.place, rule, format!("{refused}{}", self.of_key()), Some(form.hint.to_owned()));
+        let message = format!("{} takes {}, not {found}", self.subject(), form.what);
+        self.report(node.place, form.rule, message, Some(form.hint.to_owned()));
         None
     }
 
@@ -102,11 +107,7 @@ impl<'a> Shape<'a> {
             return self.word(node, &words);
         }
         let kind = json_kind(node);
-        let number = alternatives.iter().find(|one| {
-            let kinds = self.kinds(one);
-            kinds.contains(&kind) || (kind == "number" && kinds.contains(&"integer"))
-        });
-        match number {
+        match alternatives.iter().find(|one| self.takes(one, kind)) {
             Some(one) => self.value(node, one),
             None => match alternatives.iter().filter(|one| one["type"] != "null").collect::<Vec<_>>()[..] {
                 [only] => self.value(node, only),
@@ -119,7 +120,7 @@ impl<'a> Shape<'a> {
     fn word(&mut self, node: &Node, words: &[&str]) -> Option<Value> {
         let known = list(words);
         let Data::Scalar(scalar) = &node.data else {
-            let message = format!("one of {known} is expected, not {}{}", node.kind(), self.of_key());
+            let message = format!("{} takes one of {known}, not {}", self.subject(), node.kind());
             self.report(node.place, "wrong-type", message, None);
             return None;
         };
@@ -130,7 +131,7 @@ impl<'a> Shape<'a> {
             Some(word) => format!("did you mean `{word}`?"),
             None => format!("one of {known}"),
         };
-        let message = format!("`{}` is not known{}", shown(&scalar.text), self.of_key());
+        let message = format!("{} cannot be `{}`", self.subject(), shown(&scalar.text));
         self.report(node.place, "unknown-value", message, Some(hint));
         None
     }
@@ -197,7 +198,9 @@ impl<'a> Shape<'a> {
         for key in required {
             if !entries.iter().any(|entry| entry.key == *key) {
                 self.path.push((*key).to_owned());
-                let hint = schema["properties"][key]["description"].as_str().map(|text| format!("{key}: {text}"));
+                let description =
+                    schema["properties"][key]["description"].as_str().and_then(|text| text.lines().next());
+                let hint = description.map(|text| format!("{key}: {text}"));
                 self.report(node.place, "missing-key", format!("`{}` is missing", self.label()), hint);
                 self.path.pop();
             }
@@ -257,14 +260,10 @@ impl<'a> Shape<'a> {
 
     fn number(&mut self, node: &Node, number: Number, schema: &'a Value) -> Option<Value> {
         let value = number.as_f64().unwrap_or(f64::NAN);
-        let is_integer = !schema["type"].to_string().contains("number");
+        let is_integer = !self.kinds(schema).contains(&"number");
         if is_integer && !number.is_i64() {
-            self.report(
-                node.place,
-                "wrong-type",
-                format!("a whole number is expected, not {number}{}", self.of_key()),
-                None,
-            );
+            let message = format!("{} takes a whole number, not {number}", self.subject());
+            self.report(node.place, "wrong-type", message, None);
             return None;
         }
         let (least, most) = (schema["minimum"].as_f64(), schema["maximum"].as_f64());
@@ -297,16 +296,23 @@ impl<'a> Shape<'a> {
 
     fn wrong_type(&mut self, node: &Node, schema: &'a Value) -> Option<Value> {
         if is_not_finite(node) {
-            let message = format!("a number must be finite{}", self.of_key());
-            self.report(node.place, "not-finite", message, None);
-            return None;
+            return self.not_finite(node);
         }
         let kinds = self.kinds(schema);
         let wanted: Vec<&str> = kinds.iter().filter_map(|kind| kind_name(kind)).collect();
         let quotable = kinds.contains(&"string") && matches!(json_kind(node), "number" | "boolean");
-        let hint = quotable.then(|| "put it in quotes".to_owned());
-        let message = format!("{} is expected, not {}{}", wanted.join(" or "), node.kind(), self.of_key());
-        self.report(node.place, "wrong-type", message, hint);
+        let hint = match kinds[..] {
+            _ if quotable => Some("put it in quotes"),
+            ["array"] if matches!(node.data, Data::Scalar(_)) => Some("a list of one is written `[one]`"),
+            _ => None,
+        };
+        let message = format!("{} takes {}, not {}", self.subject(), wanted.join(" or "), node.kind());
+        self.report(node.place, "wrong-type", message, hint.map(str::to_owned));
+        None
+    }
+
+    fn not_finite(&mut self, node: &Node) -> Option<Value> {
+        self.report(node.place, "not-finite", format!("{} must be finite", self.subject()), None);
         None
     }
 
@@ -319,9 +325,9 @@ impl<'a> Shape<'a> {
         shown(&self.path.join("."))
     }
 
-    /// Where the message does not say it by itself: which key it is about.
-    fn of_key(&self) -> String {
-        if self.path.is_empty() { String::new() } else { format!(" for `{}`", self.label()) }
+    /// What messages are about.
+    fn subject(&self) -> String {
+        if self.path.is_empty() { "the file".to_owned() } else { format!("`{}`", self.label()) }
     }
 }
 

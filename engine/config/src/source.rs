@@ -90,5 +90,6 @@ impl Source {
 
 /// YAML 1.2, production `c-printable`.
 fn is_printable(c: char) -> bool {
-    matches!(c, '\t' | '\n' | '\r' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
+    let is_ascii = matches!(c, '\t' | '\n' | '\r' | ' '..='~');
+    is_ascii || matches!(c, '\u{85}' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use serde_saphyr::granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, Span};
+use serde_saphyr::granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, Span, StrInput};
 
 use crate::node::{Data, Entry, Node, Scalar, Style};
 use crate::problem::{Problem, shown};
@@ -19,7 +19,7 @@ const MAX_ALIAS_BYTES: usize = 1024 * 1024;
 /// added to `problems` beside the tree.
 pub(crate) fn parse(source: &Source, problems: &mut Vec<Problem>) -> Option<Node> {
     let mut builder = Builder {
-        events: Box::new(Parser::new_from_str(&source.text)),
+        events: Parser::new_from_str(&source.text),
         source,
         problems,
         anchors: HashMap::new(),
@@ -45,7 +45,7 @@ pub(crate) fn parse(source: &Source, problems: &mut Vec<Problem>) -> Option<Node
 type Fallible<T> = Result<T, Box<Problem>>;
 
 struct Builder<'a> {
-    events: Box<dyn Iterator<Item = Result<(Event<'a>, Span), ScanError>> + 'a>,
+    events: Parser<'a, StrInput<'a>>,
     source: &'a Source,
     problems: &'a mut Vec<Problem>,
     /// Anchored values by number.
@@ -74,7 +74,7 @@ impl<'a> Builder<'a> {
     /// The next event that is no comment.
     fn next(&mut self) -> Fallible<Option<(Event<'a>, Place)>> {
         loop {
-            match self.events.next() {
+            match self.events.next_event() {
                 None => return Ok(None),
                 Some(Ok((event, span))) if is_presentation(&event) => drop((event, span)),
                 Some(Ok((event, span))) => return Ok(Some((event, place(&span)))),
@@ -193,7 +193,8 @@ impl<'a> Builder<'a> {
             ErrorKind::RecursionLimitExceeded => self.source.problem(place, "nesting-too-deep", message),
             _ if has_tab => self.tab(place),
             _ => {
-                let hint = "is a bracket or quote open in a line above? Text with `: ` in it, or with `{`, `[`, `*`, `&`, `%` or `@` first, needs quotes";
+                let hint =
+                    "is a bracket or quote still open? Text with `: ` in it, or with one of {[*&%@ first, needs quotes";
                 self.source.problem(place, "yaml-syntax", message).hint(hint.to_owned())
             }
         }

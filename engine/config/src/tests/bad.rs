@@ -76,15 +76,16 @@ fn a_detector_with_only_warnings_is_used() {
 
 #[test]
 fn problems_are_shown_with_the_offending_line_and_a_hint() {
-    let rules =
-        ["unknown-key", "out-of-range", "missing-key", "model-not-available", "respond-needs-response", "yaml-syntax"];
-    let blocks = rules.map(|rule| {
-        let mut loaded =
-            load_detectors(&[repository().join(format!("tests/bad/{rule}.yaml"))], Some(&engine_with_logs()));
-        let mut problem = loaded.problems.remove(0);
-        problem.file = format!("tests/bad/{rule}.yaml").into();
-        problem.render(false)
-    });
+    let directory = repository().join("tests/bad");
+    let loaded = load_detectors(std::slice::from_ref(&directory), Some(&engine_with_logs()));
+    let blocks: Vec<String> = loaded
+        .problems
+        .into_iter()
+        .map(|mut problem| {
+            problem.file = problem.file.strip_prefix(&directory).unwrap().to_owned();
+            problem.render(false)
+        })
+        .collect();
     insta::assert_snapshot!(blocks.join("\n\n"));
 }
 
@@ -100,5 +101,5 @@ fn a_template_without_quotes_is_told_to_have_some() {
     let loaded =
         super::load_text("good", GOOD.replace("summary: \"{{entity}} sent", "summary: {{entity}} sent").as_bytes());
     let hints: Vec<&str> = loaded.problems.iter().filter_map(|problem| problem.hint.as_deref()).collect();
-    assert!(hints.iter().any(|hint| hint.contains("needs quotes")), "{:#?}", loaded.problems);
+    assert!(hints.iter().any(|hint| hint.ends_with("needs quotes")), "{:#?}", loaded.problems);
 }

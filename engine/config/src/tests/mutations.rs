@@ -1,14 +1,18 @@
 //! Damaged files never panic, and neither does what shows their problems.
 
 use proptest::prelude::*;
+use proptest::sample::Index;
 
 use super::{GOOD, load_text};
+
+/// Any text, or characters that mean something in YAML.
+const INSERTED: &str = "\\PC{0,6}|[:{}\\[\\]&*!|>'\"%@`#\\-\n\t ]{1,4}";
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_damaged_file_never_panics(edits in prop::collection::vec((any::<prop::sample::Index>(), 0usize..8, "\\PC{0,6}|[:{}\\[\\]&*!|>'\"%@`#\\-\n\t ]{1,4}"), 1..6)) {
+    fn a_damaged_file_never_panics(edits in prop::collection::vec((any::<Index>(), 0usize..8, INSERTED), 1..6)) {
         let mut text: Vec<char> = GOOD.chars().collect();
         for (at, removed, inserted) in edits {
             let at = at.index(text.len() + 1).min(text.len());
