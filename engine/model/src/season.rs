@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{decompose, robust};
 
-/// Most slots of one cycle; longer cycles have wider slots.
+/// Most slots of one cycle. Cycles of more than a day have slots of at least an hour.
 const SLOTS: i64 = 288;
 /// Cycles with at least this many slots borrow from the neighbouring slots.
 const SLOTS_FINE: usize = 96;
-/// The grain at which long series are decomposed.
+/// The grain at which long series are decomposed and long cycles are kept.
 const GRAIN: Period = Period::HOUR;
 /// Share of a single cycle's deviation that is believed.
 const ONE_CYCLE: f64 = 0.5;
@@ -27,23 +27,46 @@ struct Cycle {
     period_ms: i64,
     slot_ms: i64,
     offset: Packed,
-    spread: Packed,
+    spread: Coarse,
 }
 
-/// Numbers in two bytes each.
+/// Numbers of either sign in two bytes each.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Packed {
     unit: f64,
-    values: Vec<i16>,
+    values: Vec<[u8; 2]>,
 }
 
 impl Packed {
     fn new(values: &[f64]) -> Self {
         let largest = values.iter().fold(0.0f64, |largest, value| largest.max(value.abs()));
         let unit = largest / f64::from(i16::MAX);
-        let values =
-            if unit > 0.0 { values.iter().map(|value| (value / unit).round() as i16).collect() } else { Vec::new() };
+        if unit == 0.0 {
+            return Self::default();
+        }
+        let values = values.iter().map(|value| ((value / unit).round() as i16).to_le_bytes()).collect();
         Self { unit, values }
+    }
+
+    fn get(&self, slot: usize) -> f64 {
+        self.values.get(slot).map_or(0.0, |&bytes| f64::from(i16::from_le_bytes(bytes)) * self.unit)
+    }
+}
+
+/// Numbers of at least 0 in one byte each.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Coarse {
+    unit: f64,
+    values: Vec<u8>,
+}
+
+impl Coarse {
+    fn new(values: &[f64]) -> Self {
+        let unit = values.iter().fold(0.0f64, |largest, &value| largest.max(value)) / f64::from(u8::MAX);
+        if unit == 0.0 {
+            return Self::default();
+        }
+        Self { unit, values: values.iter().map(|value| (value / unit).ceil() as u8).collect() }
     }
 
     fn get(&self, slot: usize) -> f64 {
@@ -142,7 +165,7 @@ fn coarse_cycles(grid: &Grid<'_>, rest: &[f64], periods: &[i64]) -> Vec<Cycle> {
     let cycles = found.into_iter().zip(periods).map(|(cycle, &period_ms)| {
         let n = cycle.len();
         let turned: Vec<f64> = (0..n).map(|slot| cycle[(slot + n - shift as usize % n) % n]).collect();
-        Cycle { period_ms, slot_ms: grain, offset: Packed::new(&turned), spread: Packed::default() }
+        Cycle { period_ms, slot_ms: grain, offset: Packed::new(&turned), spread: Coarse::default() }
     });
     cycles.collect()
 }
@@ -170,7 +193,8 @@ fn winsorise(values: &mut [f64], period: usize) {
 /// it does not stand out of the noise.
 fn learn_cycle(grid: &Grid<'_>, rest: &[f64], period: i64, start: Option<&Cycle>) -> Cycle {
     let per_slot = (period + SLOTS * grid.bucket.0 - 1) / (SLOTS * grid.bucket.0);
-    let slot_ms = per_slot.max(1) * grid.bucket.0;
+    let per_slot = if period > Period::DAY.0 { per_slot.max(GRAIN.per(grid.bucket)) } else { per_slot }.max(1);
+    let slot_ms = per_slot * grid.bucket.0;
     let slots = ((period + slot_ms - 1) / slot_ms) as usize;
     let base =
         |slot: usize| start.map_or(0.0, |cycle| cycle.offset.get((slot as i64 * slot_ms / cycle.slot_ms) as usize));
@@ -194,7 +218,7 @@ fn learn_cycle(grid: &Grid<'_>, rest: &[f64], period: i64, start: Option<&Cycle>
         from = to;
     }
     let (offset, spread) = shrink(&cells, per_slot as f64, base);
-    Cycle { period_ms: period, slot_ms, offset: Packed::new(&offset), spread: Packed::new(&spread) }
+    Cycle { period_ms: period, slot_ms, offset: Packed::new(&offset), spread: Coarse::new(&spread) }
 }
 
 fn shrink(cells: &[Vec<f64>], per_slot: f64, base: impl Fn(usize) -> f64) -> (Vec<f64>, Vec<f64>) {

@@ -23,6 +23,8 @@ const TAIL_SHARE_MAX: f64 = 0.1;
 const SHAPE: (f64, f64) = (-0.15, 0.5);
 /// Below this probability a bounded tail goes on as an exponential one.
 const BOUNDED_DOWN_TO: f64 = 1e-3;
+/// Halvings that place a quantile within its cell.
+const BISECTIONS: usize = 14;
 /// Weight of the prior, in values.
 const PRIOR_WEIGHT: f64 = 40.0;
 /// Smallest probability that is reported.
@@ -194,12 +196,26 @@ impl Side {
         if self.survival[0] <= p {
             return 0.0;
         }
-        let (mut low, mut high) = (0.0, edge(CELLS - 1));
-        for _ in 0..40 {
+        let cell = self.survival.iter().rposition(|&share| share > p).unwrap_or(0);
+        let (mut low, mut high) = (edge(cell), edge(cell + 1));
+        if low >= self.threshold {
+            high = self.threshold + self.reach_of(p);
+            low = self.threshold;
+        }
+        for _ in 0..BISECTIONS {
             let middle = 0.5 * (low + high);
             if self.exceed(middle) > p { low = middle } else { high = middle }
         }
         0.5 * (low + high)
+    }
+
+    /// A size beyond the threshold that is exceeded with less than probability `p`.
+    fn reach_of(&self, p: f64) -> f64 {
+        let mut reach = self.sigma;
+        while self.tail(reach) > p && reach < edge(CELLS) {
+            reach *= 2.0;
+        }
+        reach
     }
 }
 
@@ -254,7 +270,7 @@ mod tests {
         let p: Vec<f64> = (0..400).map(|k| side.exceed(f64::from(k) * 0.25)).collect();
         assert!((p[0] - 0.5).abs() < 1e-9);
         assert!(p.windows(2).all(|pair| pair[1] <= pair[0] + 1e-12));
-        assert!((side.exceed(side.quantile(0.025)) - 0.025).abs() < 1e-6);
+        assert!((side.exceed(side.quantile(0.025)) - 0.025).abs() < 1e-5);
     }
 
     #[test]
