@@ -62,7 +62,9 @@ impl AggregateUDFImpl for Exact {
         let [input] = types else {
             return plan_err!("{} takes one number, not {} values", self.name, types.len());
         };
+        let ints_stay = !self.statistic.needs_squares();
         match input {
+            other if other.is_integer() && !ints_stay => Ok(vec![DataType::Float64]),
             DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 => Ok(vec![DataType::Int64]),
             DataType::UInt8 | DataType::UInt16 | DataType::UInt32 => Ok(vec![DataType::Int64]),
             DataType::Null => Ok(vec![DataType::Float64]),

@@ -22,7 +22,8 @@ pub(crate) enum Statistic {
 }
 
 impl Statistic {
-    fn needs_squares(self) -> bool {
+    /// True where integers are taken as real numbers, since their squares are summed too.
+    pub(super) fn needs_squares(self) -> bool {
         !matches!(self, Self::Sum | Self::Mean)
     }
 }

@@ -3,10 +3,8 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Schema};
-use datafusion::catalog::MemoryCatalogProviderList;
 use datafusion::catalog::streaming::StreamingTable;
 use datafusion::common::{Column, TableReference};
-use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast};
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{ExprWithAlias, Query as Tree, Statement as SqlStatement};
@@ -71,11 +69,7 @@ struct One<'a> {
 impl One<'_> {
     /// Plans the statement with `table` as its log, and no other table.
     fn plan(&self, table: Arc<StreamingTable>) -> Result<LogicalPlan, Complaint> {
-        let state: SessionState = SessionStateBuilder::new_from_existing(session::state().clone())
-            .with_catalog_list(Arc::new(MemoryCatalogProviderList::new()))
-            .build();
-        let log = TableReference::bare(self.log);
-        state.schema_for_ref(log)?.register_table(self.log.to_owned(), table)?;
+        let state = session::state_to_plan(self.log, table)?;
         let statement = Statement::Statement(Box::new(SqlStatement::Query(self.tree.clone())));
         Ok(narrow::runtime()?.block_on(state.statement_to_plan(statement))?)
     }

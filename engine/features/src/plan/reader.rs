@@ -6,7 +6,7 @@ use arrow::datatypes::{DataType, Schema};
 use datafusion::common::{Column, DFSchema, TableReference};
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::utils::find_aggregate_exprs;
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, lit};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Operator, binary_expr, lit};
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::ExprWithAlias;
 use margay_core::log::BUCKET_START;
@@ -127,7 +127,8 @@ impl<'a> Reader<'a> {
             let until = ScalarValue::TimestampMillisecond(Some(until.0), Some("UTC".into()));
             taken = taken.and(Expr::Column(bucket).lt(lit(until)));
         }
-        Ok(Expr::IsNotTrue(Box::new(taken)))
+        // Not `IS NOT TRUE`: the planner then takes the result to be never null, and the engine does not.
+        Ok(binary_expr(taken, Operator::IsDistinctFrom, lit(true)))
     }
 
     /// Plans a query of one part, to see that its types fit and its texts stay short.

@@ -2,6 +2,9 @@
 
 use std::sync::{Arc, OnceLock};
 
+use datafusion::catalog::MemoryCatalogProviderList;
+use datafusion::catalog::streaming::StreamingTable;
+use datafusion::common::TableReference;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::GreedyMemoryPool;
@@ -35,6 +38,18 @@ pub(crate) fn state_to_run(fed: Fed, memory_bytes: usize) -> Result<SessionState
     Ok(builder.with_config(config().with_extension(Arc::new(fed))).with_runtime_env(runtime(memory_bytes)?).build())
 }
 
+/// A state to plan a statement in, with one table.
+///
+/// # Errors
+/// The name cannot be that of a table.
+pub(crate) fn state_to_plan(name: &str, table: Arc<StreamingTable>) -> Result<SessionState> {
+    let builder = SessionStateBuilder::new_from_existing(state().clone());
+    let catalogs = Arc::new(MemoryCatalogProviderList::new());
+    let state = builder.with_config(config()).with_catalog_list(catalogs).build();
+    state.schema_for_ref(TableReference::bare(name))?.register_table(name.to_owned(), table)?;
+    Ok(state)
+}
+
 /// The function that counts rows and values.
 ///
 /// # Errors
@@ -53,6 +68,8 @@ fn config() -> SessionConfig {
     let options = config.options_mut();
     options.sql_parser.collect_spans = true;
     options.execution.enable_recursive_ctes = false;
+    // Simplified conditions may become nullable after the check of types; values are not affected.
+    options.execution.skip_physical_aggregate_schema_check = true;
     config
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -63,6 +64,21 @@ impl<'a> DayFile<'a> {
 
     /// All of the day; `None` where there is no file.
     pub(super) fn read(&self) -> Result<Option<FeatureTable>, StoreError> {
+        self.guarded(|| self.read_all())
+    }
+
+    /// Covered buckets of the day, from the file's metadata alone.
+    pub(super) fn covered(&self) -> Result<Vec<Time>, StoreError> {
+        self.guarded(|| self.open()?.map_or(Ok(Vec::new()), |builder| self.covered_in(builder.metadata())))
+    }
+
+    /// Damaged bytes make the reader of Parquet fail in any way, panics among them.
+    fn guarded<T>(&self, read: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let failed = |_| Err(self.damaged(ParquetError::General("the reader failed".to_owned())));
+        catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(failed)
+    }
+
+    fn read_all(&self) -> Result<Option<FeatureTable>, StoreError> {
         let Some(builder) = self.open()? else { return Ok(None) };
         let covered = self.covered_in(builder.metadata())?;
         let mut tables = Vec::new();
@@ -73,11 +89,6 @@ impl<'a> DayFile<'a> {
         let mut table = rows::merge(self.layout, &tables);
         table.covered = covered;
         Ok(Some(table))
-    }
-
-    /// Covered buckets of the day, from the file's metadata alone.
-    pub(super) fn covered(&self) -> Result<Vec<Time>, StoreError> {
-        self.open()?.map_or(Ok(Vec::new()), |builder| self.covered_in(builder.metadata()))
     }
 
     /// Replaces the file; removes it where there is nothing to keep.

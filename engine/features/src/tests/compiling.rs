@@ -146,7 +146,7 @@ fn statements_yield_what_the_detector_names() {
 fn errors_of_statements_are_placed() {
     let error =
         only(&full("SELECT bucket_start, namespace,\n count(*) AS n, sum(byts) FROM flows GROUP BY 1, 2", &["n"]));
-    assert_eq!((error.line, error.column), (2, 20), "{error}");
+    assert_eq!((error.line, error.column), (2, 21), "{error}");
     let error = only(&full("SELECT bucket_start, namespace, count(*) AS n\nFROM flow GROUP BY 1, 2", &["n"]));
     assert_eq!((error.line, error.column), (2, 6), "{error}");
     let error = only(&full("SELECT bucket_start,\n  FROM", &["n"]));

@@ -67,8 +67,7 @@ fn buckets_outside_of_the_range_are_left_out() {
 fn a_record_of_absurd_length_counts_once() {
     let rows = [row(Time::MIN.0, Time::MAX.0, "a", 50), row(i64::MIN, i64::MAX, "b", 1), row(5, -5, "c", 3)];
     let table = run(&parts(&[("bytes", "sum(bytes)")]), &[batch(&rows)]);
-    assert_eq!(table.values[0].iter().sum::<f64>(), 54.0);
-    assert_eq!(table.len(), 3);
+    assert_eq!(table.values[0], [50.0, 3.0]);
 }
 
 #[test]
@@ -161,7 +160,7 @@ fn statistics_are_what_they_should_be() {
     ]);
     let table = run(&query, &[batch(&rows)]);
     let values: Vec<f64> = table.values.iter().map(|values| values[0]).collect();
-    assert_eq!(&values[..8], [2.0, 32.0 / 7.0, 4.5, 0.45, 5.0, 5.0, 3.0 / 8.0, 1.0]);
+    assert_eq!(&values[..8], [2.0, 32.0 / 7.0, 4.5, 0.45, 4.0, 4.0, 3.0 / 8.0, 1.0]);
     assert!(values[8].is_nan() && values[9].is_nan());
 }
 
