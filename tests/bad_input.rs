@@ -24,8 +24,8 @@ fn csv() -> String {
     std::iter::once("ts,app,hits\n".to_owned()).chain(rows).collect()
 }
 
-fn ndjson() -> String {
-    (0..100)
+fn ndjson(rows: i64) -> String {
+    (0..rows)
         .map(|at| {
             format!(
                 "{{\"ts\":\"{}\",\"app\":\"web\",\"hits\":{at}}}\n",
@@ -64,8 +64,8 @@ fn neighbours_go_on(home: &Home, code: i32, named: &str) -> String {
 #[test]
 fn a_cut_gzip_keeps_the_rows_before_the_cut_and_is_named() {
     let home = home("cut.ndjson.gz");
-    let whole = gzip(&ndjson());
-    home.write("cut.ndjson.gz", &whole[..whole.len() - 40]);
+    let whole = gzip(&ndjson(20_000));
+    home.write("cut.ndjson.gz", &whole[..whole.len() - 4000]);
     neighbours_go_on(&home, 0, "cut.ndjson.gz");
 }
 
@@ -87,7 +87,7 @@ fn a_csv_without_its_time_column_is_named() {
 #[test]
 fn a_broken_line_is_counted_and_the_others_are_read() {
     let home = home("broken.ndjson");
-    home.write("broken.ndjson", ndjson().replacen("\"hits\":7}", "\"hits\":", 1));
+    home.write("broken.ndjson", ndjson(100).replacen("\"hits\":7}", "\"hits\":", 1));
     let said = neighbours_go_on(&home, 0, "broken.ndjson:8");
     assert!(said.contains("1 bad row"), "{said}");
     let status = home.margay(&["status", "--output", "json"]).expect(0).json();
@@ -114,7 +114,7 @@ fn a_full_disk_is_named_and_what_was_stored_stays_readable() {
     std::fs::create_dir(home.path("small")).unwrap();
     let small = home.path("small");
     let mounted = std::process::Command::new("mount")
-        .args(["-t", "tmpfs", "-o", "size=4m", "tmpfs"])
+        .args(["-t", "tmpfs", "-o", "size=48m", "tmpfs"])
         .arg(&small)
         .status()
         .is_ok_and(|status| status.success());
@@ -128,6 +128,7 @@ fn a_full_disk_is_named_and_what_was_stored_stays_readable() {
     let before = home.margay(&["alerts", "--output", "json"]).expect(0).stdout;
     let mut filler = std::fs::File::create(small.join("filler")).unwrap();
     while filler.write_all(&[0; 4096]).is_ok() {}
+    drop(filler);
     home.write("good.csv", csv() + &format!("{},web,99\n", margay_core::Time(1_793_577_600_000 + 200 * 60_000)));
     let ran = home.margay(&["run", "--once"]).expect(2);
     assert!(ran.stderr.contains("small/state"), "{}", ran.stderr);

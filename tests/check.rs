@@ -12,7 +12,7 @@ fn the_shipped_detectors_have_no_problems() {
 
 #[test]
 fn every_broken_detector_is_told_at_the_rule_it_is_named_after() {
-    let ran = run(root(), &["check", "tests/bad", "--format", "json"]).expect(3);
+    let ran = run(root(), &["--config", "tests/bad-engine.yaml", "check", "tests/bad", "--format", "json"]).expect(3);
     let problems = ran.json();
     let problems = problems.as_array().unwrap();
     assert!(problems.len() >= 25, "{} problems", problems.len());

@@ -1,6 +1,6 @@
 //! Integration tests: everything here runs the real `margay` binary on real files.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, unreachable_pub, reason = "tests")]
 
 mod bad_input;
 mod check;

@@ -6,7 +6,7 @@ use textplots::{Chart, LabelBuilder, LabelFormat, Plot, Shape};
 use crate::detect::Scored;
 
 /// Width and height in dots; a character holds 2 × 4.
-const SIZE: (u32, u32) = (140, 48);
+const SIZE: (u32, u32) = (140, 32);
 
 /// Draws one feature of one entity over time: a line for the values, dots for the upper end of the
 /// 95 % interval. Empty where there are fewer than two values.

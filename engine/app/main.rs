@@ -1,5 +1,8 @@
 //! The margay command: reads logs, learns what is normal, raises alerts.
 
+#![allow(unreachable_pub, reason = "in a binary `pub` marks what other modules use")]
+
+mod amend;
 mod chart;
 mod cli;
 mod commands;
@@ -7,7 +10,9 @@ mod compose;
 mod detect;
 mod ingest;
 mod lint;
+mod memory;
 mod models;
+mod observe;
 mod open;
 mod outlet;
 mod pipeline;

@@ -118,7 +118,7 @@ fn ready(
 }
 
 fn open_one(one: &LoadedDetector, loaded: &Loaded, log: &Log, state_dir: &Path) -> Result<Ready, String> {
-    let definition = specs::definition(one, &loaded.engine.limits);
+    let definition = specs::definition(one, &loaded.engine);
     let plan = Plan::compile(&definition.query, log.schema()).map_err(|errors| {
         let problems: Vec<Problem> = errors.iter().map(|error| lint::query_problem(one, error)).collect();
         problems.iter().for_each(|problem| eprintln!("{}", problem.render(false)));

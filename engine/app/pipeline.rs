@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use margay_core::{Alert, AlertStatus, Entity, FeatureTable, Period, Time, TimeRange};
+use margay_core::{Alert, Entity, FeatureTable, Period, Time, TimeRange};
 use margay_decide::{Incidents, Verdict};
 use margay_features::{Limits, Plan};
 use margay_model::Snapshot;
@@ -13,8 +13,9 @@ use rayon::prelude::*;
 use tracing::{info, warn};
 
 use crate::compose::{Composer, Happening};
-use crate::detect::{Memory, Outcome, Scored, Told, Wish};
+use crate::detect::{Outcome, Scored, Told, Wish};
 use crate::ingest::{LogReport, Ready, chain, ingest};
+use crate::memory::Memory;
 use crate::models;
 use crate::outlet::{Outlet, OutletError};
 use crate::progress::Progress;
@@ -245,7 +246,7 @@ impl Pipeline {
         })
     }
 
-    fn composer(&self) -> Composer<'_> {
+    pub(crate) fn composer(&self) -> Composer<'_> {
         Composer {
             templates: &self.templates,
             logs: &self.logs,
@@ -297,41 +298,6 @@ impl Pipeline {
     /// Shadow detectors keep their alerts to themselves.
     fn is_delivered(&self, detector: &str) -> bool {
         self.ready.iter().any(|ready| ready.definition.name == detector && !ready.definition.meta.shadow)
-    }
-
-    /// What late rows did to the alerts of a detector that was run anew: new ones, amended ones, withdrawn ones.
-    fn amend(
-        &self,
-        ready: &Ready,
-        happenings: Vec<Happening>,
-        incidents: &mut Incidents,
-    ) -> Result<Vec<Alert>, PipelineError> {
-        let last_time = happenings.iter().map(|one| one.told.time).max();
-        let apart = State::in_memory()?;
-        let all = Composer { state: &apart, ..self.composer() }.compose(happenings, incidents)?;
-        let mut now: BTreeMap<String, Alert> = BTreeMap::new();
-        for alert in all {
-            now.insert(alert.id.clone(), alert);
-        }
-        let mut changes = Vec::new();
-        for before in self.state.alerts()?.into_iter().filter(|alert| alert.detector == ready.definition.name) {
-            match now.remove(&before.id) {
-                Some(alert) if told_the_same(&alert, &before) => {}
-                Some(alert) => {
-                    changes.push(Alert { revision: before.revision + 1, status: AlertStatus::Amended, ..alert })
-                }
-                None if before.status == AlertStatus::Withdrawn => {}
-                None => changes.push(Alert {
-                    revision: before.revision + 1,
-                    status: AlertStatus::Withdrawn,
-                    time: last_time.unwrap_or(before.time).max(before.time),
-                    ..before
-                }),
-            }
-        }
-        changes.extend(now.into_values());
-        changes.sort_by(|a, b| (a.time, &a.id).cmp(&(b.time, &b.id)));
-        Ok(changes)
     }
 
     fn record(
@@ -400,12 +366,6 @@ fn write_scores(file: Option<&mut ScoresFile>, ready: &Ready, ran: &mut Ran) -> 
     let scores = std::mem::take(&mut ran.outcome.scores);
     let Some(file) = file else { return Ok(()) };
     file.append(&ready.definition.name, ran.memory.entities(), ready.features(), &scores)
-}
-
-/// Whether two revisions say the same of an episode.
-fn told_the_same(one: &Alert, other: &Alert) -> bool {
-    let said = |alert: &Alert| (alert.start, alert.end, alert.score.to_bits(), alert.features.clone());
-    other.status != AlertStatus::Withdrawn && said(one) == said(other)
 }
 
 fn no_data_reason(report: &LogReport) -> Option<String> {

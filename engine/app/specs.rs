@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use arrow::datatypes::SchemaRef;
 use margay_config as config;
 use margay_config::{Features, LoadedDetector, Mode};
-use margay_core::{Direction, Period};
+use margay_core::{Direction, Period, digest};
 use margay_decide::Rule;
 use margay_features::{Body, Exclude, Query};
 use margay_model::{History, Kind, Limit, Spec};
 use margay_render::PolicyKind;
 use margay_source::{Log, LogSpec, Preset, Shape, TimeFormat};
 
-use crate::detect::Judgement;
+use crate::memory::Judgement;
 use crate::quarantine::QuarantineWish;
 
 /// Seed of whatever a model draws: fixed, so that the same logs give the same scores.
@@ -27,7 +27,7 @@ pub struct Definition {
     pub name: String,
     /// Digest of the whole definition.
     pub digest: String,
-    /// Digest of what determines the features.
+    /// Digest of what determines the features: the query, and the shape of the log.
     pub data_digest: String,
     /// Digest of what determines the scores.
     pub model_digest: String,
@@ -68,15 +68,17 @@ pub struct Meta {
 
 /// The definition of a detector.
 #[must_use]
-pub fn definition(loaded: &LoadedDetector, limits: &config::Limits) -> Definition {
+pub fn definition(loaded: &LoadedDetector, engine: &config::Engine) -> Definition {
     let detector = &loaded.detector;
+    let shape =
+        engine.logs.get(&detector.log).map(|log| format!("{:?} {:?}", log.preset, log.time)).unwrap_or_default();
     Definition {
         name: detector.name.clone(),
         digest: loaded.digest.clone(),
-        data_digest: loaded.data_digest.clone(),
-        model_digest: loaded.model_digest.clone(),
+        data_digest: digest(&[&loaded.data_digest, &shape]),
+        model_digest: digest(&[&loaded.model_digest, &shape]),
         query: query(detector),
-        judgement: judgement(detector, limits),
+        judgement: judgement(detector, &engine.limits),
         meta: meta(detector),
         quarantine: detector.respond.quarantine.as_ref().map(|quarantine| QuarantineWish {
             policy: match quarantine.policy {
@@ -140,7 +142,7 @@ fn judgement(detector: &config::Detector, limits: &config::Limits) -> Judgement 
         history: detector.model.history().map_or(HISTORY, |history| history.history),
         rule: Rule {
             features,
-            score: threshold.score_or_default(),
+            score: threshold.score_or_default(detector.bucket),
             direction,
             min_dev: threshold.min_dev.map(|quantity| quantity.0),
             min_rel_dev: threshold.min_rel_dev,

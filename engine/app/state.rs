@@ -60,7 +60,7 @@ pub enum StateError {
 pub struct DetectorRecord {
     /// Digest of everything that makes the memory valid: features, model, direction.
     pub model_digest: String,
-    /// The detector's memory in postcard; see [`crate::detect::Memory`].
+    /// The detector's memory in postcard; see [`crate::memory::Memory`].
     pub memory: Vec<u8>,
     /// What `status` shows.
     pub status: DetectorStatus,

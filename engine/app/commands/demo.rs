@@ -185,7 +185,7 @@ fn text(result: &Comparison, opened: &[&Alert], pipeline: &Pipeline, out: &Path)
     text
 }
 
-/// The incident whose value lies farthest from what was expected.
+/// The exfiltration: what the workload sent, and what it was expected to send.
 fn picture(result: &Comparison, opened: &[&Alert], pipeline: &Pipeline) -> String {
     let found = result.incidents.iter().filter(|incident| incident.planted.kind == "exfiltration");
     let Some(alert) =
@@ -196,7 +196,8 @@ fn picture(result: &Comparison, opened: &[&Alert], pipeline: &Pipeline) -> Strin
     let Some(ready) = pipeline.ready.iter().find(|ready| ready.definition.name == alert.detector) else {
         return String::new();
     };
-    let shown = TimeRange { start: alert.start.minus(Period::DAY), end: alert.end.plus(Period::HOUR.times(3)) };
+    let shown =
+        TimeRange { start: alert.start.minus(Period::HOUR.times(12)), end: alert.end.plus(Period::HOUR.times(2)) };
     let explained = pipeline.explain(ready, &alert.entity, alert.start, shown);
     chart::draw(&format!("\n{}", alert.summary), 0, &explained.series)
 }

@@ -15,7 +15,7 @@ use crate::open::{self, Opened};
 use crate::pipeline::{Explained, Pipeline};
 
 /// History shown before the bucket, in the chart.
-const CHART_BEFORE: Period = Period::DAY;
+const CHART_BEFORE: Period = Period(12 * 3_600_000);
 
 /// What was asked.
 struct Question<'a> {

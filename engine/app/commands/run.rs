@@ -43,7 +43,7 @@ fn document(report: &CycleReport, broken: &std::collections::BTreeMap<String, St
         .map(|(name, log)| {
             let scan = log.scan.clone().unwrap_or_default();
             json!({
-                "log": name, "rows": log.rows, "bad_rows": scan.bad_rows, "bytes": scan.bytes,
+                "log": name, "rows": log.rows, "bad_rows": scan.bad_rows, "unfit_values": scan.unfit_values, "bytes": scan.bytes,
                 "bad_samples": scan.bad_samples.iter().map(|bad| json!({
                     "file": bad.file, "line": bad.line, "reason": bad.reason
                 })).collect::<Vec<_>>(),
@@ -65,6 +65,9 @@ pub fn summary(report: &CycleReport) -> String {
         text.push_str(&format!("{name}: {} rows read", log.rows));
         if scan.bad_rows > 0 {
             text.push_str(&format!(", {} bad rows left out", scan.bad_rows));
+        }
+        if scan.unfit_values > 0 {
+            text.push_str(&format!(", {} values do not fit their column and count as null", scan.unfit_values));
         }
         text.push('\n');
         for bad in &scan.bad_samples {

@@ -11,8 +11,8 @@ use crate::model::Model;
 use crate::quantity::Quantity;
 use crate::sustained::Sustained;
 
-/// The threshold of a detector that names none: one bucket in a million on normal data.
-pub const DEFAULT_SCORE: f64 = 60.0;
+/// Buckets of an entity that reach the threshold of a detector that names none, on normal data: one in ten days.
+pub const DEFAULT_EXCEEDANCES_A_DAY: f64 = 0.1;
 
 /// The summary of a detector that has none of its own.
 pub const DEFAULT_SUMMARY: &str = "{{entity}}: {{detector}} scored {{score}}";
@@ -118,7 +118,8 @@ pub enum Mode {
 #[serde(deny_unknown_fields, default)]
 pub struct Threshold {
     /// Lowest score that alerts, 0 to 100: 30 is one bucket in a thousand on normal data, 60 one in a million.
-    /// Without it and without `budget` it is 60. Raise it when the detector is noisy.
+    /// Left out, and without `budget`, an entity reaches it about once in ten days of normal data: 23.8 with buckets
+    /// of an hour, 34.6 with 5m, 41.6 with 1m. Raise it when the detector is noisy.
     #[garde(range(min = 0.0, max = 100.0))]
     pub score: Option<f64>,
     /// The side of the expected value on which a value counts.
@@ -145,10 +146,12 @@ pub struct Threshold {
 }
 
 impl Threshold {
-    /// The lowest score that alerts where no budget chooses it.
+    /// The lowest score that alerts where no budget chooses it, with buckets of this length.
     #[must_use]
-    pub fn score_or_default(&self) -> f64 {
-        self.score.unwrap_or(DEFAULT_SCORE)
+    pub fn score_or_default(&self, bucket: Period) -> f64 {
+        let buckets_a_day = Period::DAY.seconds() / bucket.seconds().max(f64::MIN_POSITIVE);
+        let usual = 10.0 * (buckets_a_day / DEFAULT_EXCEEDANCES_A_DAY).log10();
+        self.score.unwrap_or(usual.clamp(0.0, 100.0))
     }
 }
 

@@ -30,8 +30,8 @@ mod within;
 mod yaml;
 
 pub use detector::{
-    AlertText, Budget, DEFAULT_SCORE, DEFAULT_SUMMARY, Detector, Exclusion, Mode, PolicyKind, Quarantine, Respond,
-    Threshold,
+    AlertText, Budget, DEFAULT_EXCEEDANCES_A_DAY, DEFAULT_SUMMARY, Detector, Exclusion, Mode, PolicyKind, Quarantine,
+    Respond, Threshold,
 };
 pub use engine::{Engine, Limits, QuarantineMode, QuarantineSettings, Response, State};
 pub use features::Features;

@@ -37,7 +37,7 @@ fn a_short_detector_has_defaults_for_the_rest() {
     let short = "name: good\nlog: flows\nentity: [namespace]\nfeatures:\n  n: count(*)\nmodel:\n  auto:\nthreshold:\n";
     let detector = good(short).detector;
     assert_eq!(detector.model, Model::Auto(crate::History::default()));
-    assert_eq!(detector.threshold.score_or_default(), crate::DEFAULT_SCORE);
+    assert!((detector.threshold.score_or_default(margay_core::Period::HOUR) - 23.8).abs() < 0.01);
     assert_eq!(detector.alert.severity, 80);
 }
 
