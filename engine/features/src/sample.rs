@@ -130,7 +130,7 @@ impl<'a> Search<'a> {
         let buckets = starts.values().iter().map(|start| Time(*start).floor(self.plan.bucket).0);
         let buckets = TimestampMillisecondArray::from_iter_values(buckets).with_timezone("UTC");
         let named =
-            batch.schema().fields().iter().cloned().filter(|field| field.name() != BUCKET_START).collect::<Vec<_>>();
+            batch.schema().fields().iter().filter(|field| field.name() != BUCKET_START).cloned().collect::<Vec<_>>();
         let columns = named.iter().filter_map(|field| batch.column_by_name(field.name()).cloned());
         let columns = columns.chain([Arc::new(buckets) as _]).collect();
         let fields: Vec<_> = named.iter().cloned().chain([Arc::new(bucket_field())]).collect();

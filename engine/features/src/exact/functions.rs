@@ -6,11 +6,15 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Result, ScalarValue, plan_err};
 use datafusion::functions_aggregate::count::Count;
+use datafusion::functions_aggregate::median::median_udaf;
+use datafusion::functions_aggregate::min_max::{max_udaf, min_udaf};
+use datafusion::functions_aggregate::percentile_cont::percentile_cont_udaf;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, GroupsAccumulator, ReversedUDAF, Signature, Volatility,
 };
 
+use super::clean::Clean;
 use super::distinct::Distinct;
 use super::single::Single;
 use super::totals::{Statistic, Totals};
@@ -26,7 +30,9 @@ pub(crate) fn aggregates() -> Vec<Arc<AggregateUDF>> {
         ("stddev_pop", &[][..], Statistic::DeviationPopulation),
     ];
     let exact = exact.map(|(name, aliases, statistic)| AggregateUDF::from(Exact::new(name, aliases, statistic)));
-    exact.into_iter().chain([AggregateUDF::from(Counting::default())]).map(Arc::new).collect()
+    let clean =
+        [max_udaf(), min_udaf(), median_udaf(), percentile_cont_udaf()].map(|plain| AggregateUDF::from(Clean(plain)));
+    exact.into_iter().chain(clean).chain([AggregateUDF::from(Counting::default())]).map(Arc::new).collect()
 }
 
 /// A statistic of numbers that does not depend on their order. Its result is `Float64`.

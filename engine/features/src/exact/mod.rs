@@ -1,5 +1,6 @@
 //! Aggregate functions whose results do not depend on the order of the rows, and that are cheap by group.
 
+mod clean;
 mod distinct;
 mod expansion;
 mod functions;

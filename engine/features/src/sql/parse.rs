@@ -20,8 +20,9 @@ const DEPTH_MOST: usize = 50;
 /// The text is too large, or is not one expression.
 pub(crate) fn expression(text: &str) -> Result<Expr, Complaint> {
     let tokens = tokens(text)?;
+    let last = edges(&tokens).1;
     let mut parser = parser(tokens);
-    let expression = parser.parse_expr().map_err(|error| complaint(&error, "an expression"))?;
+    let expression = parser.parse_expr().map_err(|error| complaint(&error, "an expression", last))?;
     end(&parser, "the expression")?;
     Ok(expression)
 }
@@ -32,14 +33,14 @@ pub(crate) fn expression(text: &str) -> Result<Expr, Complaint> {
 /// The text is too large, or is not one `SELECT`.
 pub(crate) fn query(text: &str) -> Result<Box<Query>, Complaint> {
     let tokens = tokens(text)?;
-    let start = tokens.iter().find(|token| !is_space(&token.token)).map_or(Span::empty(), |token| token.span);
+    let (first, last) = edges(&tokens);
     let mut parser = parser(tokens);
-    let statement = parser.parse_statement().map_err(|error| complaint(&error, "a SELECT"))?;
+    let statement = parser.parse_statement().map_err(|error| complaint(&error, "a SELECT", last))?;
     while parser.consume_token(&Token::SemiColon) {}
     end(&parser, "the statement")?;
     match statement {
         Statement::Query(query) => Ok(query),
-        _ => Err(Complaint::new("only a SELECT is allowed").at_span(start)),
+        _ => Err(Complaint::new("only a SELECT is allowed").at_span(first)),
     }
 }
 
@@ -64,6 +65,13 @@ fn tokens(text: &str) -> Result<Vec<TokenWithSpan>, Complaint> {
     Ok(tokens)
 }
 
+/// Where the first and the last token stand.
+fn edges(tokens: &[TokenWithSpan]) -> (Span, Span) {
+    let mut seen = tokens.iter().filter(|token| !is_space(&token.token)).map(|token| token.span);
+    let first = seen.next().unwrap_or_else(Span::empty);
+    (first, seen.last().unwrap_or(first))
+}
+
 fn is_space(token: &Token) -> bool {
     matches!(token, Token::Whitespace(_) | Token::EOF)
 }
@@ -76,13 +84,13 @@ fn end(parser: &Parser<'_>, what: &str) -> Result<(), Complaint> {
     Err(Complaint::new(format!("expected the end of {what}, found `{}`", next.token)).at_span(next.span))
 }
 
-/// The parser writes places into its messages.
-fn complaint(error: &ParserError, wanted: &str) -> Complaint {
+/// The parser writes places into its messages, but not that of the end, which comes after the `last` token.
+fn complaint(error: &ParserError, wanted: &str, last: Span) -> Complaint {
     let (ParserError::TokenizerError(text) | ParserError::ParserError(text)) = error else {
         return Complaint::new(format!("{wanted} may be nested at most {DEPTH_MOST} deep"));
     };
     let Some((message, place)) = text.rsplit_once(" at Line: ") else {
-        return Complaint::new(lower_first(text));
+        return Complaint::new(lower_first(text)).at(last.end);
     };
     let mut numbers = place.split(", Column: ").map(|number| number.trim().parse::<u64>().unwrap_or(0));
     let place = Location { line: numbers.next().unwrap_or(0), column: numbers.next().unwrap_or(0) };

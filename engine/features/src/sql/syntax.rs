@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CastKind, DataType, Distinct, DuplicateTreatment, ExactNumberInfo, Expr, Function,
-    FunctionArguments, Ident, ObjectName, Query, Select, SetExpr, Spanned, TableFactor, Visit, VisitMut, Visitor,
-    VisitorMut,
+    BinaryOperator, CastKind, DataType, Distinct, DuplicateTreatment, ExactNumberInfo, Expr, Function, FunctionArg,
+    FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName, Query, Select, SetExpr, Spanned,
+    TableFactor, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
@@ -273,19 +273,32 @@ impl VisitorMut for Rewrite<'_> {
                     *expression = Expr::Identifier(quoted);
                 }
             }
-            // Shares are what `/` is used for: it divides real numbers, and division by zero ends no run.
-            Expr::BinaryOp { left, op: BinaryOperator::Divide, .. } => {
-                let whole = std::mem::replace(left, Box::new(Expr::Identifier(Ident::new(""))));
-                **left = Expr::Cast {
-                    kind: CastKind::Cast,
-                    expr: whole,
-                    data_type: DataType::Double(ExactNumberInfo::None),
-                    array: false,
-                    format: None,
-                };
-            }
+            Expr::BinaryOp { left, op: BinaryOperator::Divide, right } => real_division(left, right),
             _ => {}
         }
         ControlFlow::Continue(())
+    }
+}
+
+/// Shares are what `/` is used for: it divides real numbers, and gives null where the divisor is zero.
+fn real_division(left: &mut Box<Expr>, right: &mut Box<Expr>) {
+    let take = |from: &mut Box<Expr>| std::mem::replace(from, Box::new(Expr::Identifier(Ident::new(""))));
+    let expr = take(left);
+    let data_type = DataType::Double(ExactNumberInfo::None);
+    **left = Expr::Cast { kind: CastKind::Cast, expr, data_type, array: false, format: None };
+    if !matches!(**right, Expr::Value(_)) {
+        let zero = Expr::Value(Value::Number("0".to_owned(), false).with_empty_span());
+        let args = [*take(right), zero].map(|arg| FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)));
+        let args = FunctionArgumentList { duplicate_treatment: None, args: args.into(), clauses: Vec::new() };
+        **right = Expr::Function(Function {
+            name: ObjectName::from(vec![Ident::new("nullif")]),
+            uses_odbc_syntax: false,
+            parameters: FunctionArguments::None,
+            args: FunctionArguments::List(args),
+            filter: None,
+            null_treatment: None,
+            over: None,
+            within_group: Vec::new(),
+        });
     }
 }

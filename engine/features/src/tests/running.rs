@@ -259,6 +259,10 @@ fn everything() -> Plan {
         ("j", "min(seconds)"),
         ("k", "max(seconds) - min(bytes)"),
         ("l", "sum(seconds) / count(*) FILTER (WHERE port = 1)"),
+        ("m", "max(acos(seconds))"),
+        ("n", "min(seconds / port)"),
+        ("o", "median(acos(seconds))"),
+        ("p", "sum(seconds / port)"),
     ]);
     let exclude = Exclude { filter: "port = 2 AND namespace = 'a'".to_owned(), until: Some(Time(3 * MINUTE)) };
     let mut query = with_exclude(query, exclude);
