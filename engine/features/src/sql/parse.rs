@@ -69,7 +69,7 @@ fn tokens(text: &str) -> Result<Vec<TokenWithSpan>, Complaint> {
 fn edges(tokens: &[TokenWithSpan]) -> (Span, Span) {
     let mut seen = tokens.iter().filter(|token| !is_space(&token.token)).map(|token| token.span);
     let first = seen.next().unwrap_or_else(Span::empty);
-    (first, seen.last().unwrap_or(first))
+    (first, seen.next_back().unwrap_or(first))
 }
 
 fn is_space(token: &Token) -> bool {
