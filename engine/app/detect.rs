@@ -3,7 +3,7 @@
 //! The result depends on the features alone: the same buckets in one run or in many give the same
 //! scores and events. Training happens at UTC midnights of bucket time, never of the wall clock.
 
-use margay_core::{Entity, FeatureTable, Period, Score, ScoreState, Time};
+use margay_core::{Entity, FeatureTable, GateName, Period, Score, ScoreState, Time};
 use margay_decide::{Event, Judged, Rule, Verdict, budget_score, expire, explain, judge};
 use margay_model::{Observation, Snapshot};
 
@@ -143,12 +143,9 @@ impl Memory {
         let mut held = vec![false; rows.len()];
         for (at, (row, scores)) in rows.iter().zip(scores).enumerate() {
             let scores = row.absent.map_or(scores, |state| vec![Score::absent(state); judgement.fill.len()]);
-            // Whatever reaches the threshold stays out of what is learnt, also while `sustained` still waits.
-            held[at] = row.absent.is_some() || scores.iter().any(|score| score.score >= rule.score);
-            if let Some(verdict) = self.judge(judgement, &rule, bucket, row, &scores, wish, outcome) {
-                held[at] |= verdict.open;
-                self.tell(judgement, bucket, row.entity, verdict, &scores, outcome);
-            }
+            let verdict = self.judge(judgement, &rule, bucket, row, &scores, wish, outcome);
+            held[at] = row.absent.is_some() || verdict.open || waits(&verdict);
+            self.tell(judgement, bucket, row.entity, verdict, &scores, outcome);
             if wish.scores_from.is_some_and(|from| from <= bucket) {
                 outcome.scores.extend(scores.iter().enumerate().map(|(feature, score)| Scored {
                     bucket,
@@ -175,7 +172,7 @@ impl Memory {
         scores: &[Score],
         wish: &Wish,
         outcome: &mut Outcome,
-    ) -> Option<Verdict> {
+    ) -> Verdict {
         let judged: Vec<Judged> = scores
             .iter()
             .zip(&judgement.volume)
@@ -199,7 +196,7 @@ impl Memory {
                 self.budget.push((bucket, row.entity as u32, highest));
             }
         }
-        (verdict.open || !verdict.events.is_empty()).then_some(verdict)
+        verdict
     }
 
     fn tell(
@@ -211,6 +208,9 @@ impl Memory {
         scores: &[Score],
         outcome: &mut Outcome,
     ) {
+        if verdict.events.is_empty() {
+            return;
+        }
         let parts: Vec<String> = scores.iter().map(|score| format!("{}", score.value)).collect();
         let key = [bucket.to_string(), self.entities()[entity].to_json()];
         let digest = margay_core::digest(&key.iter().chain(&parts).collect::<Vec<_>>());
@@ -261,4 +261,9 @@ impl Memory {
             }
         }
     }
+}
+
+/// Whether only `sustained` keeps the bucket from being a finding: it may be the first of an episode, so it is not learnt.
+fn waits(verdict: &Verdict) -> bool {
+    verdict.gates.iter().find(|gate| !gate.passed).is_some_and(|gate| gate.gate == GateName::Sustained)
 }

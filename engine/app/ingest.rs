@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
-use margay_core::{Time, TimeRange};
+use margay_core::{FeatureTable, Time, TimeRange};
 use margay_features::{Feed, Layout, Limits, Plan, Store, StoreError, aggregate};
 use margay_source::{FileInfo, Flow, Log, Scan, ScanReport};
 use tracing::{info, warn};
@@ -39,6 +39,8 @@ pub struct LogReport {
     pub failed: BTreeMap<String, String>,
     /// Ranges whose features changed, by detector.
     pub changed: BTreeMap<String, TimeRange>,
+    /// All features of detectors whose first pass this was, so that they need not be read back.
+    pub fresh: BTreeMap<String, Arc<FeatureTable>>,
 }
 
 /// Why a log's features could not be brought up to date at all.
@@ -129,6 +131,9 @@ fn ingest_group(
                 change.put_ingested(&ready.key(), &files)?;
                 change.commit()?;
                 report.changed.insert(name.clone(), work.buckets);
+                if work.buckets == TimeRange::ALL {
+                    report.fresh.insert(name.clone(), Arc::new(table));
+                }
             }
             Err(error) => {
                 warn!(detector = name, %error, "features could not be made");

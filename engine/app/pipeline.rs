@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use margay_core::{Alert, Entity, FeatureTable, Period, Time, TimeRange};
 use margay_decide::{Incidents, Verdict};
@@ -36,6 +37,9 @@ pub enum PipelineError {
     #[error("alerts could not be delivered; they are kept and sent again by the next run")]
     Deliver(#[from] OutletError),
 }
+
+/// What reading came to, by log.
+pub type Reports = BTreeMap<String, LogReport>;
 
 /// Everything that is open while margay runs.
 pub struct Pipeline {
@@ -74,8 +78,8 @@ pub struct Request<'a> {
 /// What one cycle came to.
 #[derive(Default)]
 pub struct CycleReport {
-    /// What reading came to, by log.
-    pub logs: BTreeMap<String, LogReport>,
+    /// What reading came to.
+    pub logs: Reports,
     /// Alerts of this cycle, in order of time.
     pub alerts: Vec<Alert>,
     /// Models trained.
@@ -147,13 +151,13 @@ impl Pipeline {
     /// # Errors
     /// The state or the scores file fails.
     pub fn replay(&self, replay: &mut Replay) -> Result<Vec<Alert>, PipelineError> {
-        self.ingest()?;
+        let logs = self.ingest()?;
         let wish = Wish { scores_from: replay.scores.as_ref().map(|_| replay.range.start), explain: None };
         let mut told = Vec::new();
         let judged = Progress::steps("judging", self.ready.len() as u64);
         for group in self.ready.chunks(crate::ingest::threads()) {
             let results: Vec<(Memory, Outcome)> =
-                group.par_iter().map(|ready| self.rerun(ready, replay.range.end, &wish)).collect();
+                group.par_iter().map(|ready| self.rerun(ready, replay.range.end, &wish, &logs)).collect();
             for (ready, (memory, outcome)) in group.iter().zip(results) {
                 judged.advance(1);
                 if let Some(file) = replay.scores.as_deref_mut() {
@@ -173,7 +177,7 @@ impl Pipeline {
     #[must_use]
     pub fn explain(&self, ready: &Ready, entity: &Entity, bucket: Time, shown: TimeRange) -> Explained {
         let wish = Wish { scores_from: Some(shown.start), explain: Some((entity.clone(), bucket)) };
-        let (memory, outcome) = self.rerun(ready, shown.end, &wish);
+        let (memory, outcome) = self.rerun(ready, shown.end, &wish, &BTreeMap::new());
         let own = |row: &Scored| memory.entities()[row.entity] == *entity;
         Explained { verdict: outcome.explained, series: outcome.scores.into_iter().filter(own).collect() }
     }
@@ -182,7 +186,7 @@ impl Pipeline {
     ///
     /// # Errors
     /// The state cannot be read or written.
-    pub fn ingest(&self) -> Result<BTreeMap<String, LogReport>, PipelineError> {
+    pub fn ingest(&self) -> Result<Reports, PipelineError> {
         let mut reports = BTreeMap::new();
         for (name, log) in &self.logs {
             let readers: Vec<&Ready> = self.ready.iter().filter(|ready| ready.definition.query.log == *name).collect();
@@ -219,7 +223,7 @@ impl Pipeline {
             _ => Memory::new(&ready.definition.judgement),
         };
         let wish = Wish { scores_from: task.keep_scores.then_some(Time::MIN), explain: None };
-        let table = self.table(ready, memory.next(), task.until);
+        let table = self.table(ready, memory.next(), task.until, logs);
         let mut outcome = memory.advance(&definition.judgement, &table, task.until, &wish);
         if task.train {
             outcome.snapshots.extend(memory.train_now(&definition.judgement, &table));
@@ -229,21 +233,27 @@ impl Pipeline {
     }
 
     /// Runs a detector over everything stored, apart from its live memory.
-    fn rerun(&self, ready: &Ready, until: Time, wish: &Wish) -> (Memory, Outcome) {
+    fn rerun(&self, ready: &Ready, until: Time, wish: &Wish, logs: &Reports) -> (Memory, Outcome) {
         let mut memory = Memory::new(&ready.definition.judgement);
-        let table = self.table(ready, None, until);
+        let table = self.table(ready, None, until, logs);
         let outcome = memory.advance(&ready.definition.judgement, &table, until, wish);
         (memory, outcome)
     }
 
     /// Features from as far back as training may look from `next` on.
-    fn table(&self, ready: &Ready, next: Option<Time>, until: Time) -> FeatureTable {
-        let judgement = &ready.definition.judgement;
-        let start = next.map_or(Time::MIN, |next| next.minus(judgement.history).minus(Period::DAY));
-        ready.store.read(TimeRange { start, end: until }).unwrap_or_else(|error| {
-            warn!(detector = ready.definition.name, error = chain(&error), "stored features could not be read");
-            FeatureTable { bucket: ready.definition.query.bucket, ..FeatureTable::default() }
-        })
+    fn table(&self, ready: &Ready, next: Option<Time>, until: Time, logs: &Reports) -> Arc<FeatureTable> {
+        let definition = &ready.definition;
+        let fresh = logs.get(&definition.query.log).and_then(|report| report.fresh.get(&definition.name));
+        if let (Some(table), None) = (fresh, next) {
+            return table.clone();
+        }
+        let back = definition.judgement.history;
+        let start = next.map_or(Time::MIN, |next| next.minus(back).minus(Period::DAY));
+        let stored = ready.store.read(TimeRange { start, end: until }).unwrap_or_else(|error| {
+            warn!(detector = definition.name, error = chain(&error), "stored features could not be read");
+            FeatureTable { bucket: definition.query.bucket, ..FeatureTable::default() }
+        });
+        Arc::new(stored)
     }
 
     pub(crate) fn composer(&self) -> Composer<'_> {
@@ -256,12 +266,7 @@ impl Pipeline {
     }
 
     /// Writes memories, alerts and incidents in one transaction.
-    fn keep(
-        &self,
-        ran: Vec<Ran>,
-        request: &Request,
-        logs: &BTreeMap<String, LogReport>,
-    ) -> Result<Vec<Alert>, PipelineError> {
+    fn keep(&self, ran: Vec<Ran>, request: &Request, logs: &Reports) -> Result<Vec<Alert>, PipelineError> {
         let mut incidents: Incidents = match self.state.incidents()? {
             Some(bytes) => postcard::from_bytes(&bytes).unwrap_or_default(),
             None => Incidents::default(),
@@ -305,7 +310,7 @@ impl Pipeline {
         ready: &Ready,
         memory: &Memory,
         request: &Request,
-        logs: &BTreeMap<String, LogReport>,
+        logs: &Reports,
     ) -> Result<(String, DetectorRecord), StateError> {
         let definition = &ready.definition;
         let before = self.state.detector(&definition.name)?.map(|record| record.status).unwrap_or_default();

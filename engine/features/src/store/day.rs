@@ -17,6 +17,7 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, ParquetMetaData};
 use parquet::file::properties::WriterProperties;
+use parquet::schema::types::ColumnPath;
 
 use super::{Layout, StoreError, disk, rows};
 
@@ -98,10 +99,16 @@ impl<'a> DayFile<'a> {
         }
         let batch = self.batch(table).map_err(|error| StoreError::Layout(error.to_string()))?;
         let covered = KeyValue::new(COVERED.to_owned(), runs_to_text(&table.covered, self.layout.bucket));
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(ZstdLevel::default()))
-            .set_key_value_metadata(Some(vec![covered]))
-            .build();
+        // Measured numbers rarely repeat: a dictionary of them costs time and saves nothing.
+        let properties = self.layout.features.iter().fold(
+            WriterProperties::builder()
+                .set_compression(Compression::ZSTD(ZstdLevel::default()))
+                .set_key_value_metadata(Some(vec![covered])),
+            |properties, feature| {
+                properties.set_column_dictionary_enabled(ColumnPath::new(vec![feature.clone()]), false)
+            },
+        );
+        let properties = properties.build();
         let write = |file: File| -> Result<File, ParquetError> {
             let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties))?;
             writer.write(&batch)?;

@@ -96,7 +96,7 @@ impl Store {
             let old = old.map(|old| rows::select(&old, &|start| !range.contains(start)));
             let merged = match old {
                 Some(old) => rows::merge(&self.layout, &[old, new]),
-                None => rows::merge(&self.layout, &[new]),
+                None => new,
             };
             file.write(&merged)?;
         }
