@@ -13,7 +13,7 @@ const SIZE: (u32, u32) = (140, 32);
 #[must_use]
 pub fn draw(title: &str, feature: usize, series: &[Scored]) -> String {
     let of_feature = || series.iter().filter(|row| row.feature == feature && row.score.value.is_finite());
-    let (Some(first), Some(last)) = (of_feature().next(), of_feature().last()) else { return String::new() };
+    let (Some(first), Some(last)) = (of_feature().next(), of_feature().next_back()) else { return String::new() };
     if first.bucket == last.bucket {
         return String::new();
     }

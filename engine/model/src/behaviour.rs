@@ -107,7 +107,7 @@ fn a_tenfold_rise_of_a_steady_value_alerts_and_a_fall_does_not_when_only_rises_a
 
 #[test]
 fn errors_are_judged_by_their_share_and_small_numbers_do_not_alert() {
-    let usual = |index: usize| vec![f64::from(u8::from(index % 2 == 0)), 50.0 + (10.0 * noise(index)).round()];
+    let usual = |index: usize| vec![f64::from(u8::from(index.is_multiple_of(2))), 50.0 + (10.0 * noise(index)).round()];
     let mut rows: Vec<Vec<f64>> = (0..288 * 4).map(usual).collect();
     rows[1000] = vec![25.0, 50.0];
     rows[1050] = vec![1.0, 1.0];

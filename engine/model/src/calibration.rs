@@ -83,7 +83,7 @@ fn shares(kind: Kind, features: &[&str], direction: Direction, draw: Draw) -> [f
 
 /// Daily at first, then weekly: the test's time goes into scores.
 fn trains_on(day: usize) -> bool {
-    day <= 3 || day % 7 == 0
+    day <= 3 || day.is_multiple_of(7)
 }
 
 #[track_caller]

@@ -111,9 +111,7 @@ mod tests {
     #[test]
     fn a_daily_wave_with_gaps_is_found() {
         let mut values = wave(24 * 14);
-        for gap in 50..60 {
-            values[gap] = f64::NAN;
-        }
+        values[50..60].fill(f64::NAN);
         let cycles = seasons(&values, &[24]).unwrap();
         assert!((cycles[0][6] - 10.0).abs() < 1.0 && (cycles[0][18] + 10.0).abs() < 1.0, "{:?}", cycles[0]);
     }

@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     fn square(at: usize) -> f64 {
-        if at % 2 == 0 { 1.0 } else { 2.0 }
+        if at.is_multiple_of(2) { 1.0 } else { 2.0 }
     }
 
     #[test]
