@@ -65,6 +65,24 @@ fn a_template_error_stands_at_its_place_in_the_yaml() {
 }
 
 #[test]
+fn a_file_with_a_wrong_key_is_checked_to_its_end() {
+    let home = Home::new();
+    home.write(
+        "detectors.d/many.yaml",
+        "name: many\nlog: flows\nwhere: acton = 'deny'\nentity: [source_namespace]\nfeatures:\n  denied: sum(num_flows)\nmodel: { count: {} }\nthreshold: { min_deviation: 20 }\nalert: { summary: \"{{feature.denid.value}}\" }\n",
+    );
+    let ran = home.margay(&["check", "detectors.d", "--format", "json"]).expect(3);
+    let problems = ran.json();
+    let told: Vec<(u64, &str)> = problems
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| (one["line"].as_u64().unwrap(), one["rule"].as_str().unwrap()))
+        .collect();
+    assert_eq!(told, [(3, "sql-where"), (8, "unknown-key"), (9, "template")]);
+}
+
+#[test]
 fn schemas_are_printed_as_they_are_committed() {
     for (kind, file) in [("detector", "detectors.d/detector.schema.json"), ("engine", "examples/engine.schema.json")] {
         let printed = run(root(), &["schema", kind]).expect(0).json();

@@ -182,7 +182,8 @@ impl Work {
     }
 }
 
-/// Files that the features include after this pass: those known before, and those read without an error.
+/// Files that the features include after this pass: those known before, and those read now. One that is cut is
+/// named once, and read again when it changes.
 fn remember(log: &Log, known: &Ingested, scanned: &ScanReport) -> Ingested {
     let mut files = known.files.clone();
     for report in &scanned.files {

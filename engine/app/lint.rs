@@ -24,7 +24,7 @@ pub fn problems(loaded: &Loaded) -> Vec<Problem> {
             None
         }
     };
-    for one in &loaded.detectors {
+    for one in loaded.detectors.iter().chain(&loaded.broken) {
         let query = specs::query(&one.detector);
         let schema = logs.get(&query.log).map(Log::schema).or_else(|| specs::preset_schema(&loaded.engine, &query.log));
         if let (None, Some(reason)) = (&schema, lost.get(&query.log)) {

@@ -113,7 +113,8 @@ impl Memory {
             counts.insert(ScoreState::OverLimit.to_string(), self.over_limit);
         }
         let known = self.entities().len();
-        let maturity = (0..known).map(|entity| self.model.maturity(entity)).sum::<f64>() / known.max(1) as f64;
+        let total = (0..known).fold(0.0, |total, entity| total + self.model.maturity(entity));
+        let maturity = total / known.max(1) as f64;
         (counts, maturity)
     }
 

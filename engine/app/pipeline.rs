@@ -320,6 +320,9 @@ impl Pipeline {
         let (state, reason) = match failed {
             Some(reason) => ("error", Some(reason)),
             None if memory.covered_buckets() == 0 => ("no_data", report.and_then(no_data_reason)),
+            None if memory.entities().is_empty() => {
+                ("no_data", Some("no row of the log passed the detector's conditions".to_owned()))
+            }
             None => ("ok", report.and_then(file_errors)),
         };
         let status = DetectorStatus {

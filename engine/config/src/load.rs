@@ -21,6 +21,8 @@ pub struct Loaded {
     pub root: PathBuf,
     /// Detectors without errors, by name.
     pub detectors: Vec<LoadedDetector>,
+    /// Detectors with errors, as far as they can be read: to be checked further, never to be run.
+    pub broken: Vec<LoadedDetector>,
     /// What is wrong, by file and line.
     pub problems: Vec<Problem>,
     /// How many files were read.
@@ -99,13 +101,14 @@ pub fn load(path: &Path) -> Loaded {
             (Err(_), None) => {}
         }
     }
-    let detectors = read_all(&found, engine.as_ref(), &mut problems);
+    let (detectors, broken) = read_all(&found, engine.as_ref(), &mut problems);
     let files_checked = found.len() + 1;
     let root = if root.as_os_str().is_empty() { PathBuf::from(".") } else { root };
     Loaded {
         engine: engine.unwrap_or_default(),
         root,
         detectors,
+        broken,
         problems: in_order(problems),
         files_checked,
         document,
@@ -123,11 +126,12 @@ pub fn load_detectors(paths: &[PathBuf], engine: Option<&Engine>) -> Loaded {
             Err((rule, message)) => problems.push(Problem::new(path, (1, 1), rule, message)),
         }
     }
-    let detectors = read_all(&found, engine, &mut problems);
+    let (detectors, broken) = read_all(&found, engine, &mut problems);
     Loaded {
         engine: engine.cloned().unwrap_or_default(),
         root: PathBuf::from("."),
         detectors,
+        broken,
         problems: in_order(problems),
         files_checked: found.len(),
         document: None,
@@ -144,10 +148,20 @@ fn take(files: Vec<PathBuf>, found: &mut Vec<PathBuf>) {
     }
 }
 
-fn read_all(paths: &[PathBuf], engine: Option<&Engine>, problems: &mut Vec<Problem>) -> Vec<LoadedDetector> {
+/// Detectors without errors, by name, and those with errors as far as they can be read.
+fn read_all(
+    paths: &[PathBuf],
+    engine: Option<&Engine>,
+    problems: &mut Vec<Problem>,
+) -> (Vec<LoadedDetector>, Vec<LoadedDetector>) {
     let mut detectors: BTreeMap<String, LoadedDetector> = BTreeMap::new();
+    let mut broken = Vec::new();
     for path in paths {
-        let Some(loaded) = read_one(path, engine, problems) else { continue };
+        let Some((loaded, is_broken)) = read_one(path, engine, problems) else { continue };
+        if is_broken {
+            broken.push(loaded);
+            continue;
+        }
         match detectors.get(&loaded.detector.name) {
             None => drop(detectors.insert(loaded.detector.name.clone(), loaded)),
             Some(first) => {
@@ -156,11 +170,11 @@ fn read_all(paths: &[PathBuf], engine: Option<&Engine>, problems: &mut Vec<Probl
             }
         }
     }
-    detectors.into_values().collect()
+    (detectors.into_values().collect(), broken)
 }
 
-/// The detector of a file, if it has no errors.
-fn read_one(path: &Path, engine: Option<&Engine>, problems: &mut Vec<Problem>) -> Option<LoadedDetector> {
+/// The detector of a file, if it can be read at all, and whether it has errors.
+fn read_one(path: &Path, engine: Option<&Engine>, problems: &mut Vec<Problem>) -> Option<(LoadedDetector, bool)> {
     let mut own = Vec::new();
     let (document, detector) = document::read::<Detector>(path, SchemaKind::Detector, &mut own);
     let read = document.zip(detector);
@@ -169,14 +183,15 @@ fn read_one(path: &Path, engine: Option<&Engine>, problems: &mut Vec<Problem>) -
     }
     let is_broken = own.iter().any(|problem| problem.severity == Severity::Error);
     problems.append(&mut document::cut(path, own));
-    let (document, detector) = read.filter(|_| !is_broken)?;
+    let (document, detector) = read?;
     let digests = Digests::of(&detector);
-    Some(LoadedDetector {
+    let loaded = LoadedDetector {
         detector,
         path: path.to_owned(),
         digest: digests.whole,
         data_digest: digests.data,
         model_digest: digests.model,
         document,
-    })
+    };
+    Some((loaded, is_broken))
 }
