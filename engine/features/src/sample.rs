@@ -25,14 +25,24 @@ pub struct Want {
     pub range: TimeRange,
 }
 
-/// Columns to read for a sample: all of the log that hold single values, and those that the plan needs.
+/// Elements of a list that a sample shows; further ones are left out.
+const ELEMENTS_MOST: usize = 64;
+
+/// Columns to read for a sample: all of the log that hold single values or lists of them, and those that the plan needs.
 #[must_use]
 pub fn sample_columns(plan: &Plan) -> Vec<String> {
     let fields = plan.inner.sampler.table.fields().iter();
-    let scalar = fields.filter(|field| table::is_scalar(field.data_type()) && field.name() != BUCKET_START);
-    let mut columns: Vec<String> = scalar.map(|field| field.name().clone()).collect();
+    let shown = fields.filter(|field| is_shown(field.data_type()) && field.name() != BUCKET_START);
+    let mut columns: Vec<String> = shown.map(|field| field.name().clone()).collect();
     columns.extend(plan.columns().iter().filter(|name| !columns.contains(name)).cloned().collect::<Vec<_>>());
     columns
+}
+
+fn is_shown(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::List(element) => table::is_scalar(element.data_type()),
+        other => table::is_scalar(other),
+    }
 }
 
 /// Finds the rows that each want is about: those that pass the filters of the plan, belong to the entity and touch
@@ -149,7 +159,7 @@ impl<'a> Search<'a> {
     }
 }
 
-/// A single value as JSON; `None` for nulls, numbers that JSON has no form for, and lists.
+/// A value or a list of values as JSON; `None` for nulls and for what JSON has no form for.
 fn json(column: &dyn Array, row: usize) -> Result<Option<Value>, ArrowError> {
     if column.is_null(row) {
         return Ok(None);
@@ -164,6 +174,12 @@ fn json(column: &dyn Array, row: usize) -> Result<Option<Value>, ArrowError> {
         }
         DataType::Timestamp(TimeUnit::Millisecond, _) => {
             Some(Value::from(Time(column.as_primitive::<TimestampMillisecondType>().value(row)).to_string()))
+        }
+        DataType::List(_) => {
+            let elements = column.as_list::<i32>().value(row);
+            let shown = 0..elements.len().min(ELEMENTS_MOST);
+            let values: Result<Vec<Option<Value>>, ArrowError> = shown.map(|at| json(&elements, at)).collect();
+            Some(Value::Array(values?.into_iter().flatten().collect()))
         }
         other if table::is_scalar(other) => {
             let text = cast(&column.slice(row, 1), &DataType::Utf8)?;
