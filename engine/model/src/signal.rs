@@ -24,6 +24,8 @@ pub(crate) struct Shape {
 
 /// Largest value that is told apart.
 const LARGEST: f64 = 1e290;
+/// Most units of the transform that are told apart: what it makes of them is below where its inverse is cut.
+const UNITS_MOST: f64 = 1e300;
 /// Spread of an entity of which nothing is known, relative to its size.
 const SPREAD_PRIOR: f64 = 0.3;
 /// A daily swing that has not been seen yet, relative to the size.
@@ -85,7 +87,7 @@ impl Setting<'_> {
 }
 
 fn transform(value: f64, unit: f64) -> f64 {
-    (value.clamp(-LARGEST, LARGEST) / unit).asinh()
+    (value.clamp(-LARGEST, LARGEST) / unit).clamp(-UNITS_MOST, UNITS_MOST).asinh()
 }
 
 fn restore(transformed: f64, unit: f64) -> f64 {
@@ -314,6 +316,14 @@ impl Signal {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_largest_value_in_the_smallest_unit_stays_finite() {
+        for value in [f64::MAX, f64::INFINITY, f64::NEG_INFINITY] {
+            let there = transform(value, 1e-280);
+            assert!(there.is_finite() && restore(there, 1e-280).is_finite(), "{value} {there}");
+        }
+    }
 
     #[test]
     fn the_transform_keeps_all_finite_sizes_apart_and_comes_back() {
