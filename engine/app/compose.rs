@@ -49,8 +49,8 @@ impl Composer<'_> {
     /// The state cannot be read.
     pub fn compose(&self, mut happenings: Vec<Happening>, incidents: &mut Incidents) -> Result<Vec<Alert>, StateError> {
         happenings.sort_by(|a, b| {
-            let key = |one: &Happening| (one.told.time, one.ready.definition.name.clone());
-            key(a).cmp(&key(b)).then_with(|| a.told.entity.cmp(&b.told.entity))
+            let (one, other) = (&a.ready.definition.name, &b.ready.definition.name);
+            (a.told.time, one, &a.told.entity).cmp(&(b.told.time, other, &b.told.entity))
         });
         let mut records = self.records(&happenings);
         let mut latest: BTreeMap<String, Alert> = BTreeMap::new();
@@ -145,14 +145,21 @@ fn excerpt(log: &Log, opened: &[&Happening]) -> Vec<RecordBatch> {
         if touching.true_count() == 0 {
             return Flow::Continue;
         }
-        let Ok(batch) = filter_record_batch(&batch, &touching) else { return Flow::Continue };
+        let batch = filter_record_batch(&batch, &touching).expect("the mask is as long as the batch");
         let mut kept = kept.lock().expect("no panic while held");
         kept.0 += batch.num_rows();
         kept.1.push(batch);
         if kept.0 > EXCERPT_ROWS_MOST { Flow::Stop } else { Flow::Continue }
     };
     log.scan(&Scan { columns, range, files: None, threads: threads() }, &sink, &|_| {});
-    kept.into_inner().expect("no panic while held").1
+    let (rows, kept) = kept.into_inner().expect("no panic while held");
+    if rows > EXCERPT_ROWS_MOST {
+        warn!(
+            log = log.name(),
+            rows, "samples were taken from as many rows only: what they left out is not all counted"
+        );
+    }
+    kept
 }
 
 fn touching(batch: &RecordBatch, spans: &[TimeRange]) -> BooleanArray {

@@ -215,6 +215,11 @@ fn union(group: &[&Ready]) -> Vec<String> {
     columns
 }
 
+/// The detector of that name, if it can run.
+pub fn find<'a>(ready: &'a [Ready], name: &str) -> Option<&'a Ready> {
+    ready.iter().find(|ready| ready.definition.name == name)
+}
+
 /// Threads that decode: all there are.
 pub fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)

@@ -1,7 +1,5 @@
 //! Problems that only planning and compiling show, placed in the YAML.
 
-use std::path::PathBuf;
-
 use margay_config::{Loaded, LoadedDetector, Problem};
 use margay_features::{Part, Plan, QueryError};
 use margay_render::{TemplateError, Templates};
@@ -16,8 +14,7 @@ use crate::specs;
 pub fn problems(loaded: &Loaded) -> Vec<Problem> {
     let mut problems = loaded.problems.clone();
     let (logs, lost) = open::logs(loaded);
-    let dir = loaded.engine.templates.as_ref().map(|dir| loaded.root.join(dir));
-    let templates = match Templates::load(dir.as_deref()) {
+    let templates = match Templates::load(specs::templates_dir(loaded).as_deref()) {
         Ok(templates) => Some(templates),
         Err(errors) => {
             problems.extend(errors.into_iter().map(|error| template_problem(loaded, error)));
@@ -86,7 +83,6 @@ fn text_problems(one: &LoadedDetector, templates: &Templates) -> Vec<Problem> {
 /// A template's error at its place in the template's file.
 #[must_use]
 pub fn template_problem(loaded: &Loaded, error: TemplateError) -> Problem {
-    let dir = loaded.engine.templates.as_ref().map_or_else(PathBuf::new, |dir| loaded.root.join(dir));
-    let file = dir.join(&error.name);
+    let file = specs::templates_dir(loaded).unwrap_or_default().join(&error.name);
     Problem::new(&file, (error.line, error.column), "template", error.message).hint(error.hint)
 }

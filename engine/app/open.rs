@@ -9,7 +9,6 @@ use margay_features::{Limits, Plan};
 use margay_render::Templates;
 use margay_source::Log;
 
-use crate::cli::Cli;
 use crate::ingest::{Ready, chain, open_store};
 use crate::lint;
 use crate::outlet::{Form, Outlet};
@@ -21,24 +20,16 @@ use crate::state::State;
 /// Groups that a query may form at most: one for each entity and bucket.
 const GROUPS_MOST: u64 = 50_000_000;
 
-/// What became of opening.
-pub enum Opened {
-    /// Everything that can run is ready.
-    Ready(Box<Pipeline>),
-    /// The configuration is wrong; the problems were printed.
-    Refused,
-}
-
-/// Opens what margay.yaml names. Detectors with problems are left out and said so; good neighbours run.
-/// With nothing left to run, it is refused.
+/// Opens what the configuration names. Detectors with problems are left out and said so; good neighbours run.
+/// `None` where it is refused: the configuration is wrong, or nothing is left to run. The problems were printed.
 ///
 /// # Errors
 /// The state cannot be opened.
-pub fn pipeline(cli: &Cli) -> anyhow::Result<Opened> {
-    let loaded = margay_config::load(&cli.config);
-    let templates = Templates::load(loaded.engine.templates.as_ref().map(|dir| loaded.root.join(dir)).as_deref());
+pub fn pipeline(config: &Path) -> anyhow::Result<Option<Pipeline>> {
+    let loaded = margay_config::load(config);
+    let templates = Templates::load(specs::templates_dir(&loaded).as_deref());
     let mut problems = loaded.problems.clone();
-    let engine_is_wrong = problems.iter().any(|one| one.severity == Severity::Error && one.file == cli.config);
+    let engine_is_wrong = problems.iter().any(|one| one.severity == Severity::Error && one.file == config);
     let templates = match templates {
         Ok(templates) => templates,
         Err(errors) => {
@@ -56,15 +47,15 @@ pub fn pipeline(cli: &Cli) -> anyhow::Result<Opened> {
     }
     if engine_is_wrong || loaded.detectors.is_empty() {
         if !engine_is_wrong && broken.is_empty() {
-            eprintln!("{}: there is no detector to run in {:?}", cli.config.display(), loaded.engine.detectors);
+            eprintln!("{}: there is no detector to run in {:?}", config.display(), loaded.engine.detectors);
         }
-        return Ok(Opened::Refused);
+        return Ok(None);
     }
     let state_dir = loaded.root.join(&loaded.engine.state.dir);
     let state = State::open(&state_dir)?;
     let (logs, lost) = logs(&loaded);
     let ready = ready(&loaded, &logs, &lost, &state_dir, &mut broken);
-    Ok(Opened::Ready(Box::new(Pipeline {
+    Ok(Some(Pipeline {
         ready,
         logs,
         broken,
@@ -74,7 +65,7 @@ pub fn pipeline(cli: &Cli) -> anyhow::Result<Opened> {
         state_dir,
         limits: limits(&loaded),
         records_per_alert: loaded.engine.limits.records_per_alert as usize,
-    })))
+    }))
 }
 
 /// Opens the logs that are files; of the others, says why not.

@@ -1,13 +1,11 @@
 //! Outbox → sinks: every alert is rendered for each sink, and acknowledged when all took it.
 
-use std::path::PathBuf;
-
 use margay_core::Alert;
 use margay_deliver::{DeliverError, Sink};
 use margay_render::{Templates, alert_json, calico_event, json_line};
 use tracing::warn;
 
-use crate::ingest::{Ready, chain};
+use crate::ingest::{Ready, chain, find};
 use crate::quarantine::Response;
 use crate::state::{State, StateError};
 
@@ -70,7 +68,7 @@ fn line(alert: &Alert, form: Form, ready: &[Ready], templates: &Templates) -> St
         Form::Json => alert_json(alert),
         Form::Event => json_line(&calico_event(alert)),
         Form::Text => {
-            let detector = ready.iter().find(|ready| ready.definition.name == alert.detector);
+            let detector = find(ready, &alert.detector);
             let template = detector.map_or("alert", |ready| &ready.definition.meta.template);
             templates.text(template, alert).unwrap_or_else(|error| {
                 warn!(alert = alert.id, error = chain(&error), "text could not be rendered; the document is sent");
@@ -78,10 +76,4 @@ fn line(alert: &Alert, form: Form, ready: &[Ready], templates: &Templates) -> St
             })
         }
     }
-}
-
-/// Folder of the quarantine files, if any are written.
-#[must_use]
-pub fn quarantine_dir(outlet: &Outlet) -> Option<&PathBuf> {
-    outlet.response.output.as_ref()
 }

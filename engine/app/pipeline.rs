@@ -106,6 +106,8 @@ pub struct Explained {
 struct Ran {
     memory: Memory,
     outcome: Outcome,
+    /// Log rows read for it in earlier cycles.
+    rows_before: u64,
     /// Events up to this time were told before.
     told_until: Time,
     /// Buckets that had been judged were judged again: late rows changed them, or the memory was unreadable.
@@ -209,7 +211,7 @@ impl Pipeline {
         Ok(reports)
     }
 
-    fn detect(&self, ready: &Ready, task: &Task, logs: &BTreeMap<String, LogReport>) -> Result<Ran, StateError> {
+    fn detect(&self, ready: &Ready, task: &Task, logs: &Reports) -> Result<Ran, StateError> {
         let definition = &ready.definition;
         let record = self.state.detector(&definition.name)?;
         let old = record.as_ref().and_then(|record| postcard::from_bytes::<Memory>(&record.memory).ok());
@@ -229,7 +231,8 @@ impl Pipeline {
             outcome.snapshots.extend(memory.train_now(&definition.judgement, &table));
         }
         let told_until = if same { Time::MIN } else { cursor };
-        Ok(Ran { memory, outcome, told_until, anew: late || forgotten })
+        let rows_before = record.map_or(0, |record| record.status.rows);
+        Ok(Ran { memory, outcome, rows_before, told_until, anew: late || forgotten })
     }
 
     /// Runs a detector over everything stored, apart from its live memory.
@@ -268,13 +271,16 @@ impl Pipeline {
     /// Writes memories, alerts and incidents in one transaction.
     fn keep(&self, ran: Vec<Ran>, request: &Request, logs: &Reports) -> Result<Vec<Alert>, PipelineError> {
         let mut incidents: Incidents = match self.state.incidents()? {
-            Some(bytes) => postcard::from_bytes(&bytes).unwrap_or_default(),
+            Some(bytes) => postcard::from_bytes(&bytes).unwrap_or_else(|error| {
+                warn!(%error, "remembered incidents cannot be read; alerts begin new ones");
+                Incidents::default()
+            }),
             None => Incidents::default(),
         };
         let mut records = Vec::new();
         let (mut fresh, mut again) = (Vec::new(), Vec::new());
         for (ready, one) in self.ready.iter().zip(ran) {
-            records.push(self.record(ready, &one.memory, request, logs)?);
+            records.push((&ready.definition.name, record(ready, &one, request.now, logs)));
             let told: Vec<Told> = one.outcome.told;
             let happening = |told| Happening { ready, told };
             if one.anew {
@@ -305,43 +311,6 @@ impl Pipeline {
         self.ready.iter().any(|ready| ready.definition.name == detector && !ready.definition.meta.shadow)
     }
 
-    fn record(
-        &self,
-        ready: &Ready,
-        memory: &Memory,
-        request: &Request,
-        logs: &Reports,
-    ) -> Result<(String, DetectorRecord), StateError> {
-        let definition = &ready.definition;
-        let before = self.state.detector(&definition.name)?.map(|record| record.status).unwrap_or_default();
-        let report = logs.get(&definition.query.log);
-        let failed = report.and_then(|report| report.failed.get(&definition.name)).cloned();
-        let (entities, maturity) = memory.census();
-        let (state, reason) = match failed {
-            Some(reason) => ("error", Some(reason)),
-            None if memory.covered_buckets() == 0 => ("no_data", report.and_then(no_data_reason)),
-            None if memory.entities().is_empty() => {
-                ("no_data", Some("no row of the log passed the detector's conditions".to_owned()))
-            }
-            None => ("ok", report.and_then(file_errors)),
-        };
-        let status = DetectorStatus {
-            state: state.to_owned(),
-            reason,
-            last_run: Some(request.now),
-            watermark: memory.next(),
-            rows: before.rows + report.map_or(0, |report| report.rows),
-            trained_until: memory.trained_until(),
-            entities,
-            maturity,
-            covered_buckets: memory.covered_buckets(),
-            threshold: memory.threshold(),
-        };
-        let bytes = postcard::to_allocvec(memory).expect("a memory has no unsized parts");
-        let record = DetectorRecord { model_digest: definition.model_digest.clone(), memory: bytes, status };
-        Ok((definition.name.clone(), record))
-    }
-
     fn keep_models(&self, ran: &[Ran]) {
         for (ready, one) in self.ready.iter().zip(ran) {
             let newest: Option<&Snapshot> = one.outcome.snapshots.last();
@@ -368,6 +337,37 @@ impl Ready {
         definition.judgement.fill = plan.fill().to_vec();
         Self { definition, plan, store }
     }
+}
+
+/// What is kept of a detector after a cycle.
+fn record(ready: &Ready, ran: &Ran, now: Time, logs: &Reports) -> DetectorRecord {
+    let memory = &ran.memory;
+    let definition = &ready.definition;
+    let report = logs.get(&definition.query.log);
+    let failed = report.and_then(|report| report.failed.get(&definition.name)).cloned();
+    let (entities, maturity) = memory.census();
+    let (state, reason) = match failed {
+        Some(reason) => ("error", Some(reason)),
+        None if memory.covered_buckets() == 0 => ("no_data", report.and_then(no_data_reason)),
+        None if memory.entities().is_empty() => {
+            ("no_data", Some("no row of the log passed the detector's conditions".to_owned()))
+        }
+        None => ("ok", report.and_then(file_errors)),
+    };
+    let status = DetectorStatus {
+        state: state.to_owned(),
+        reason,
+        last_run: Some(now),
+        watermark: memory.next(),
+        rows: ran.rows_before + report.map_or(0, |report| report.rows),
+        trained_until: memory.trained_until(),
+        entities,
+        maturity,
+        covered_buckets: memory.covered_buckets(),
+        threshold: memory.threshold(),
+    };
+    let bytes = postcard::to_allocvec(memory).expect("a memory has no unsized parts");
+    DetectorRecord { model_digest: definition.model_digest.clone(), memory: bytes, status }
 }
 
 fn write_scores(file: Option<&mut ScoresFile>, ready: &Ready, ran: &mut Ran) -> Result<(), ScoresError> {

@@ -7,7 +7,7 @@ use margay_core::{Alert, AlertStatus, Time};
 use margay_render::{PolicyKind, Quarantine, Templates, quarantine};
 use tracing::{info, warn};
 
-use crate::ingest::{Ready, chain};
+use crate::ingest::{Ready, chain, find};
 use crate::state::{ActiveQuarantine, State};
 
 /// What margay.yaml allows.
@@ -27,7 +27,7 @@ impl Response {
     /// Writes policy, undo and report for an alert whose detector asks for a quarantine. A refusal is logged.
     pub fn quarantine(&self, alert: &Alert, ready: &[Ready], state: &State, templates: &Templates) {
         let Some(output) = &self.output else { return };
-        let Some(ready) = ready.iter().find(|ready| ready.definition.name == alert.detector) else { return };
+        let Some(ready) = find(ready, &alert.detector) else { return };
         let Some(wish) = &ready.definition.quarantine else { return };
         let is_live = matches!(alert.status, AlertStatus::Open | AlertStatus::Updated);
         if !is_live || alert.score < wish.score {
@@ -67,7 +67,13 @@ impl Response {
 
     /// Quarantines that are active with this one; `None` where it is one already, or there are too many.
     fn make_room(&self, alert: &Alert, state: &State, expires: Time) -> Option<Vec<ActiveQuarantine>> {
-        let mut active = state.quarantines().unwrap_or_default();
+        let mut active = match state.quarantines() {
+            Ok(active) => active,
+            Err(error) => {
+                warn!(alert = alert.id, error = chain(&error), "no quarantine: those that are active cannot be read");
+                return None;
+            }
+        };
         active.retain(|one| one.expires > alert.time);
         let known: BTreeSet<&str> = active.iter().map(|one| &one.alert[..]).collect();
         if known.contains(&alert.id[..]) {

@@ -190,6 +190,12 @@ fn meta(detector: &config::Detector) -> Meta {
     }
 }
 
+/// Folder of the user's own templates.
+#[must_use]
+pub fn templates_dir(loaded: &config::Loaded) -> Option<PathBuf> {
+    loaded.engine.templates.as_ref().map(|dir| loaded.root.join(dir))
+}
+
 /// Where and how a log is read; `None` for logs that are not files.
 #[must_use]
 pub fn log(name: &str, log: &config::Log, root: &Path) -> Option<LogSpec> {

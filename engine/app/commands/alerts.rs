@@ -8,7 +8,7 @@ use margay_render::plain;
 use super::{print, print_json};
 use crate::Exit;
 use crate::cli::{AlertsArgs, Cli, Output};
-use crate::open::{self, Opened};
+use crate::open;
 
 /// Statuses that `--status` takes.
 const STATUSES: [&str; 5] = ["open", "updated", "closed", "amended", "withdrawn"];
@@ -18,10 +18,7 @@ pub fn run(cli: &Cli, args: &AlertsArgs) -> anyhow::Result<Exit> {
     if let Some(status) = args.status.as_deref().filter(|status| !STATUSES.contains(status)) {
         bail!("`{status}` is no status of an alert; there are {}", STATUSES.join(", "));
     }
-    let pipeline = match open::pipeline(cli)? {
-        Opened::Ready(pipeline) => pipeline,
-        Opened::Refused => return Ok(Exit::Configuration),
-    };
+    let Some(pipeline) = open::pipeline(&cli.config)? else { return Ok(Exit::Configuration) };
     let mut alerts = pipeline.state.alerts()?;
     let newest = alerts.iter().map(|alert| alert.end).max();
     alerts.retain(|alert| {

@@ -12,8 +12,8 @@ use super::{now, print, print_json};
 use crate::Exit;
 use crate::chart;
 use crate::cli::{Cli, DemoArgs, Output};
-use crate::open::{self, Opened};
-use crate::outlet::quarantine_dir;
+use crate::ingest::find;
+use crate::open;
 use crate::pipeline::{Pipeline, Request};
 use crate::progress::Progress;
 use crate::shipped;
@@ -58,16 +58,7 @@ struct Comparison {
 pub fn run(cli: &Cli, args: &DemoArgs) -> anyhow::Result<Exit> {
     let started = Instant::now();
     let planted = write(args)?;
-    let inside = Cli {
-        config: args.out.join("margay.yaml"),
-        output: cli.output,
-        log: cli.log.clone(),
-        command: crate::cli::Command::Status,
-    };
-    let mut pipeline = match open::pipeline(&inside)? {
-        Opened::Ready(pipeline) => pipeline,
-        Opened::Refused => return Ok(Exit::Configuration),
-    };
+    let Some(mut pipeline) = open::pipeline(&args.out.join("margay.yaml"))? else { return Ok(Exit::Configuration) };
     let end: Time = END.parse()?;
     let report = pipeline.cycle(&mut Request { until: end, now: now(), scores: None, train: false })?;
     let opened: Vec<&Alert> = report.alerts.iter().filter(|alert| alert.status == AlertStatus::Open).collect();
@@ -176,7 +167,7 @@ fn text(result: &Comparison, opened: &[&Alert], pipeline: &Pipeline, out: &Path)
         out.join("logs").display(),
         out.join("detectors.d").display()
     ));
-    if let Some(dir) = quarantine_dir(&pipeline.outlet).filter(|dir| dir.exists()) {
+    if let Some(dir) = pipeline.outlet.response.output.as_ref().filter(|dir| dir.exists()) {
         text.push_str(&format!("policies    {}\n", dir.display()));
     }
     let first = result.incidents.iter().find_map(|incident| incident.alert.as_deref()).unwrap_or("ALERT");
@@ -193,7 +184,7 @@ fn picture(result: &Comparison, opened: &[&Alert], pipeline: &Pipeline) -> Strin
     else {
         return String::new();
     };
-    let Some(ready) = pipeline.ready.iter().find(|ready| ready.definition.name == alert.detector) else {
+    let Some(ready) = find(&pipeline.ready, &alert.detector) else {
         return String::new();
     };
     let shown =

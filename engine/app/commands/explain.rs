@@ -10,8 +10,8 @@ use crate::Exit;
 use crate::chart;
 use crate::cli::{Cli, ExplainArgs, Output};
 use crate::detect::Scored;
-use crate::ingest::Ready;
-use crate::open::{self, Opened};
+use crate::ingest::{Ready, find};
+use crate::open;
 use crate::pipeline::{Explained, Pipeline};
 
 /// History shown before the bucket, in the chart.
@@ -26,10 +26,7 @@ struct Question<'a> {
 
 /// Prints the gate trace of an alert or of a bucket.
 pub fn run(cli: &Cli, args: &ExplainArgs) -> anyhow::Result<Exit> {
-    let pipeline = match open::pipeline(cli)? {
-        Opened::Ready(pipeline) => pipeline,
-        Opened::Refused => return Ok(Exit::Configuration),
-    };
+    let Some(pipeline) = open::pipeline(&cli.config)? else { return Ok(Exit::Configuration) };
     pipeline.ingest()?;
     match (&args.entity, args.at) {
         (Some(entity), Some(at)) => explain_bucket(cli, &pipeline, &args.subject, entity, at),
@@ -46,7 +43,7 @@ fn explain_alert(cli: &Cli, pipeline: &Pipeline, id: &str) -> anyhow::Result<Exi
     if matching.next().is_some() {
         bail!("several alerts have ids that begin with `{id}`; give more of it");
     }
-    let chart = pipeline.ready.iter().find(|ready| ready.definition.name == alert.detector).map(|ready| {
+    let chart = find(&pipeline.ready, &alert.detector).map(|ready| {
         let question = Question { ready, entity: alert.entity.clone(), bucket: alert.start };
         let explained = pipeline.explain(ready, &alert.entity, alert.start, shown(&question, alert.end));
         let driving = explained.verdict.map_or(0, |verdict| verdict.feature);
@@ -63,10 +60,7 @@ fn explain_alert(cli: &Cli, pipeline: &Pipeline, id: &str) -> anyhow::Result<Exi
 }
 
 fn explain_bucket(cli: &Cli, pipeline: &Pipeline, detector: &str, entity: &str, at: Time) -> anyhow::Result<Exit> {
-    let ready = pipeline
-        .ready
-        .iter()
-        .find(|ready| ready.definition.name == detector)
+    let ready = find(&pipeline.ready, detector)
         .with_context(|| format!("no detector that can run is called `{detector}`; see `margay status`"))?;
     let bucket = at.floor(ready.definition.query.bucket);
     let entity = find_entity(ready, entity)?;

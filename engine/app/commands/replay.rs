@@ -10,16 +10,13 @@ use margay_render::alert_json;
 use super::{print, print_json};
 use crate::Exit;
 use crate::cli::{Cli, Output, ReplayArgs};
-use crate::open::{self, Opened};
+use crate::open;
 use crate::pipeline::Replay;
 use crate::scores::ScoresFile;
 
 /// Runs every detector over all history and reports the range asked for.
 pub fn run(cli: &Cli, args: &ReplayArgs) -> anyhow::Result<Exit> {
-    let pipeline = match open::pipeline(cli)? {
-        Opened::Ready(pipeline) => pipeline,
-        Opened::Refused => return Ok(Exit::Configuration),
-    };
+    let Some(pipeline) = open::pipeline(&cli.config)? else { return Ok(Exit::Configuration) };
     let range = TimeRange { start: args.from.unwrap_or(Time::MIN), end: args.to.unwrap_or(Time::MAX) };
     let mut scores = args.scores.as_deref().map(ScoresFile::create).transpose()?;
     let alerts = pipeline.replay(&mut Replay { range, scores: scores.as_mut() })?;

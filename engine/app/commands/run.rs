@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{now, print_json};
 use crate::Exit;
 use crate::cli::{Cli, Output, RunArgs};
-use crate::open::{self, Opened};
+use crate::open;
 use crate::pipeline::{CycleReport, Request};
 use crate::scores::ScoresFile;
 
@@ -15,10 +15,7 @@ pub fn run(cli: &Cli, args: &RunArgs) -> anyhow::Result<Exit> {
     if !args.once {
         bail!("the daemon is not built yet; use `margay run --once` from a timer (cron, a Kubernetes CronJob)");
     }
-    let mut pipeline = match open::pipeline(cli)? {
-        Opened::Ready(pipeline) => pipeline,
-        Opened::Refused => return Ok(Exit::Configuration),
-    };
+    let Some(mut pipeline) = open::pipeline(&cli.config)? else { return Ok(Exit::Configuration) };
     let now = args.until.unwrap_or_else(now);
     let mut scores = args.scores.as_deref().map(ScoresFile::create).transpose()?;
     let report = pipeline.cycle(&mut Request { until: now, now, scores: scores.as_mut(), train: args.train })?;

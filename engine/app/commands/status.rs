@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::{print, print_json};
 use crate::Exit;
 use crate::cli::{Cli, Output};
-use crate::open::{self, Opened};
+use crate::open;
 use crate::state::DetectorStatus;
 
 #[derive(Serialize)]
@@ -18,10 +18,7 @@ struct Row {
 
 /// Prints the state of every detector.
 pub fn run(cli: &Cli) -> anyhow::Result<Exit> {
-    let pipeline = match open::pipeline(cli)? {
-        Opened::Ready(pipeline) => pipeline,
-        Opened::Refused => return Ok(Exit::Configuration),
-    };
+    let Some(pipeline) = open::pipeline(&cli.config)? else { return Ok(Exit::Configuration) };
     let mut rows = Vec::new();
     for ready in &pipeline.ready {
         let record = pipeline.state.detector(&ready.definition.name)?;
