@@ -58,9 +58,9 @@ impl<'a> Test<'a> {
     }
 }
 
-/// `min(100, -10·log10 p)`.
+/// `min(100, -10·log10 p)`; 0 and never -0 for a certain value.
 pub(crate) fn score(p: f64) -> f64 {
-    (-10.0 * p.max(1e-300).log10()).clamp(0.0, SCORE_MAX)
+    (-10.0 * p.max(1e-300).log10()).clamp(0.0, SCORE_MAX) + 0.0
 }
 
 #[cfg(test)]
@@ -75,6 +75,7 @@ mod tests {
         assert!(score(test.probability(9.0, Direction::Above)) > 20.0);
         assert!(score(test.probability(-9.0, Direction::Both)) > 20.0);
         assert_eq!(score(0.0), 100.0);
+        assert!(score(1.0).is_sign_positive());
     }
 
     #[test]
