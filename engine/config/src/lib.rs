@@ -15,6 +15,7 @@ pub mod sustained;
 
 mod digest;
 mod document;
+mod exchange;
 mod expression;
 mod files;
 mod forms;
@@ -34,6 +35,7 @@ pub use detector::{
     Respond, Threshold,
 };
 pub use engine::{Engine, Limits, QuarantineMode, QuarantineSettings, Response, State};
+pub use exchange::{ForeignDocument, Item, Tree, detector_problems, read_foreign, read_foreign_bytes};
 pub use features::Features;
 pub use load::{Loaded, LoadedDetector, load, load_detectors};
 pub use log::{Elasticsearch, Log, Preset, TimeField, TimeFormat};
@@ -42,6 +44,7 @@ pub use problem::{Problem, Severity};
 pub use quantity::{Quantity, QuantityError};
 pub use schema::{SchemaKind, schema};
 pub use sink::{AlertmanagerSink, FileSink, Format, Sink, SlackSink, StdoutSink, WebhookSink};
+pub use source::Place;
 pub use sustained::{Sustained, SustainedError};
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ pub(crate) struct Source {
 
 /// A stretch of a text.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Place {
+pub struct Place {
     /// Line, from 1.
     pub(crate) line: usize,
     /// Column in characters, from 1.
