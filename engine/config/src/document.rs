@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::node::{Data, Node};
 use crate::problem::{Problem, in_order};
-use crate::schema::{SchemaKind, schema};
+use crate::schema::{SchemaKind, plain};
 use crate::shape;
 use crate::source::Source;
 use crate::within::place_within;
@@ -40,8 +40,8 @@ impl Document {
     }
 }
 
-static ENGINE: LazyLock<Value> = LazyLock::new(|| schema(SchemaKind::Engine));
-static DETECTOR: LazyLock<Value> = LazyLock::new(|| schema(SchemaKind::Detector));
+static ENGINE: LazyLock<Value> = LazyLock::new(|| plain(SchemaKind::Engine));
+static DETECTOR: LazyLock<Value> = LazyLock::new(|| plain(SchemaKind::Detector));
 
 /// Reads a file by its schema. The value is missing where a required part of it is not usable.
 pub(crate) fn read<T: DeserializeOwned + Validate<Context = ()>>(

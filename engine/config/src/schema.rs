@@ -2,10 +2,11 @@
 
 use schemars::Schema;
 use schemars::generate::SchemaSettings;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::detector::Detector;
 use crate::engine::Engine;
+use crate::forms;
 
 /// A kind of file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,9 +17,38 @@ pub enum SchemaKind {
     Detector,
 }
 
-/// The JSON Schema (draft-07) of a kind of file, generated from the types.
+/// The JSON Schema (draft-07) of a kind of file, generated from the types, as editors take it best.
 #[must_use]
 pub fn schema(kind: SchemaKind) -> Value {
+    let mut schema = plain(kind);
+    suit_editors(&mut schema);
+    if let Some(definitions) = schema["definitions"].as_object_mut() {
+        for (name, definition) in definitions {
+            if let Some(form) = forms::of(name).filter(|_| definition.get("pattern").is_some()) {
+                definition["patternErrorMessage"] = format!("not {}: {}", form.what, form.hint).into();
+            }
+        }
+    }
+    schema
+}
+
+/// An editor's server counts the key that is being typed, so that beside a `maxProperties` it completes nothing.
+/// Inside an `allOf` it means the same and does not stand in the way.
+fn suit_editors(schema: &mut Value) {
+    match schema {
+        Value::Object(object) => {
+            object.values_mut().for_each(suit_editors);
+            if let Some(most) = object.remove("maxProperties") {
+                object.insert("allOf".to_owned(), json!([{ "maxProperties": most }]));
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(suit_editors),
+        _ => {}
+    }
+}
+
+/// The JSON Schema by which files are read.
+pub(crate) fn plain(kind: SchemaKind) -> Value {
     let generator = SchemaSettings::draft07().into_generator();
     let mut schema = match kind {
         SchemaKind::Engine => generator.into_root_schema_for::<Engine>(),

@@ -100,6 +100,8 @@ impl JsonSchema for Time {
         json_schema!({
             "type": "string",
             "description": "A point in time as RFC 3339, or a date, which means its midnight UTC.",
+            "pattern": "^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])\
+                ([Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2}))?$",
             "examples": ["2026-11-24T07:00:00Z", "2027-03-01"]
         })
     }
