@@ -38,6 +38,8 @@ pub enum Output {
 pub enum Command {
     /// Write seeded logs with planted incidents, run the shipped detectors on them, print what was found.
     Demo(DemoArgs),
+    /// Write a first configuration: margay.yaml, a detector, the schemas that editors check them by.
+    Init(InitArgs),
     /// Load everything, plan every query, compile every template, and print all problems.
     Check(CheckArgs),
     /// Print a JSON Schema (draft-07).
@@ -114,6 +116,20 @@ pub enum CheckFormat {
     Text,
     /// One JSON array.
     Json,
+    /// SARIF 2.1.0, for code scanning.
+    Sarif,
+    /// A JUnit report (XML).
+    Junit,
+    /// Workflow commands, which GitHub Actions shows at their lines.
+    Github,
+}
+
+/// Arguments of `init`.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// Folder to write to; it is made where it is missing.
+    #[arg(default_value = ".", value_hint = ValueHint::DirPath)]
+    pub dir: PathBuf,
 }
 
 /// Arguments of `run`.

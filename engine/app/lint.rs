@@ -1,4 +1,11 @@
-//! Problems that only planning and compiling show, placed in the YAML.
+//! Problems that only planning and compiling show, placed in the YAML; and the forms in which `check` prints problems.
+
+pub mod github;
+pub mod junit;
+pub mod sarif;
+
+use std::borrow::Cow;
+use std::path::Path;
 
 use margay_config::{Loaded, LoadedDetector, Problem};
 use margay_features::{Part, Plan, QueryError};
@@ -85,4 +92,10 @@ fn text_problems(one: &LoadedDetector, templates: &Templates) -> Vec<Problem> {
 pub fn template_problem(loaded: &Loaded, error: TemplateError) -> Problem {
     let file = specs::templates_dir(loaded).unwrap_or_default().join(&error.name);
     Problem::new(&file, (error.line, error.column), "template", error.message).hint(error.hint)
+}
+
+/// A path as reports name it: relative to `root` where it lies in it, without a leading `./`.
+fn relative<'p>(path: &'p Path, root: &Path) -> Cow<'p, str> {
+    let inner = if root.as_os_str().is_empty() { path } else { path.strip_prefix(root).unwrap_or(path) };
+    inner.strip_prefix(".").unwrap_or(inner).to_string_lossy()
 }

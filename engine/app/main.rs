@@ -66,6 +66,7 @@ fn main() -> ExitCode {
 fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
     match &cli.command {
         Command::Demo(args) => commands::demo::run(cli, args),
+        Command::Init(args) => commands::init::run(cli, args),
         Command::Check(args) => commands::check::run(cli, args),
         Command::Schema { kind } => commands::schema::run(*kind),
         Command::Run(args) => commands::run::run(cli, args),

@@ -1,6 +1,7 @@
 //! `check`: every problem of every file.
 
 use std::io::IsTerminal;
+use std::path::PathBuf;
 
 use margay_config::{Loaded, Severity};
 
@@ -19,6 +20,9 @@ pub fn run(cli: &Cli, args: &CheckArgs) -> anyhow::Result<Exit> {
     });
     match format {
         CheckFormat::Json => print_json(&problems)?,
+        CheckFormat::Sarif => print_json(&lint::sarif::log(&problems, &here()))?,
+        CheckFormat::Junit => print(&lint::junit::report(&problems, &here())?)?,
+        CheckFormat::Github => print(&lint::github::commands(&problems, &here()))?,
         CheckFormat::Text => {
             let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
             let text: String = problems.iter().map(|problem| format!("{}\n", problem.render(colour))).collect();
@@ -29,6 +33,11 @@ pub fn run(cli: &Cli, args: &CheckArgs) -> anyhow::Result<Exit> {
     let warnings = problems.len() - errors;
     eprintln!("{} files checked: {errors} errors, {warnings} warnings", loaded.files_checked);
     Ok(if errors > 0 { Exit::Configuration } else { Exit::Ok })
+}
+
+/// Reports that others read name files relative to where `check` was called.
+fn here() -> PathBuf {
+    std::env::current_dir().unwrap_or_default()
 }
 
 fn load(cli: &Cli, args: &CheckArgs) -> Loaded {

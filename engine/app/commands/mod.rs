@@ -5,6 +5,7 @@ pub mod check;
 pub mod demo;
 pub mod explain;
 pub mod generate;
+pub mod init;
 pub mod replay;
 pub mod run;
 pub mod schema;
