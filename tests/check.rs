@@ -84,7 +84,12 @@ fn a_file_with_a_wrong_key_is_checked_to_its_end() {
 
 #[test]
 fn schemas_are_printed_as_they_are_committed() {
-    for (kind, file) in [("detector", "detectors.d/detector.schema.json"), ("engine", "examples/engine.schema.json")] {
+    for (kind, file) in [
+        ("detector", "detectors.d/detector.schema.json"),
+        ("engine", "examples/engine.schema.json"),
+        ("exclusion", "examples/calico/exclusions.d/exclusion.schema.json"),
+        ("silence", "examples/calico/silences.d/silence.schema.json"),
+    ] {
         let printed = run(root(), &["schema", kind]).expect(0).json();
         let committed: serde_json::Value =
             serde_json::from_str(&std::fs::read_to_string(root().join(file)).unwrap()).unwrap();

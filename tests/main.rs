@@ -7,6 +7,7 @@ mod check;
 mod demo;
 mod detectors;
 mod examples;
+mod files;
 mod init;
 mod language_server;
 mod repeat;

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::support::Home;
 
-const CONFIGURATION: &str = "\
+pub const CONFIGURATION: &str = "\
 logs:
   web: { files: \"logs/*.csv\", time: { field: ts, end_field: until, format: rfc3339 } }
 detectors: [detectors.d]
@@ -12,7 +12,7 @@ sinks:
   - file: { path: alerts.ndjson }
 ";
 
-const DETECTOR: &str = "\
+pub const DETECTOR: &str = "\
 name: load
 description: More load than usual.
 log: web
@@ -27,10 +27,10 @@ model: { auto: {} }
 threshold: { score: 40, min_rel_dev: 0.5 }
 ";
 
-const DAYS: i64 = 5;
+pub const DAYS: i64 = 5;
 
 /// Rows of three applications, one every four minutes each, with a surge on the last day.
-fn rows() -> Vec<String> {
+pub fn rows() -> Vec<String> {
     let mut rows = Vec::new();
     let mut dice: u64 = 42;
     let mut roll = || {
@@ -52,11 +52,11 @@ fn rows() -> Vec<String> {
 }
 
 /// Seconds after Monday 2026-11-02 as RFC 3339.
-fn time(seconds: i64) -> String {
+pub fn time(seconds: i64) -> String {
     margay_core::Time(1_793_577_600_000 + seconds * 1000).to_string()
 }
 
-fn csv(rows: &[String]) -> String {
+pub fn csv(rows: &[String]) -> String {
     let mut text = String::from("ts,until,app,bytes,seconds,client\n");
     for row in rows {
         writeln!(text, "{row}").unwrap();
@@ -65,7 +65,7 @@ fn csv(rows: &[String]) -> String {
 }
 
 /// A home whose log is `rows` in `files` files.
-fn home(rows: &[String], files: usize) -> Home {
+pub fn home(rows: &[String], files: usize) -> Home {
     let home = Home::with(CONFIGURATION);
     home.write("detectors.d/load.yaml", DETECTOR);
     for (at, chunk) in rows.chunks(rows.len().div_ceil(files)).enumerate() {
@@ -74,7 +74,7 @@ fn home(rows: &[String], files: usize) -> Home {
     home
 }
 
-fn replayed(home: &Home) -> (String, String) {
+pub fn replayed(home: &Home) -> (String, String) {
     home.margay(&["replay", "--scores", "scores.csv", "--alerts", "replayed.ndjson"]).expect(0);
     (home.read("scores.csv"), home.read("replayed.ndjson"))
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use margay_core::{Alert, AlertStatus};
-use margay_decide::Incidents;
+use margay_decide::{Incidents, silenced};
 
 use crate::compose::{Composer, Happening};
 use crate::ingest::Ready;
@@ -25,20 +25,29 @@ impl Pipeline {
         for alert in all {
             now.insert(alert.id.clone(), alert);
         }
+        let log = &ready.definition.query.log;
+        let say = |alert: Alert, before: &Alert| {
+            let silenced = silenced(&self.silences, &alert, Some(before), log);
+            Alert { silenced, ..alert }
+        };
         let mut changes = Vec::new();
         for before in self.state.alerts()?.into_iter().filter(|alert| alert.detector == ready.definition.name) {
             match now.remove(&before.id) {
                 Some(alert) if told_the_same(&alert, &before) => {}
                 Some(alert) => {
-                    changes.push(Alert { revision: before.revision + 1, status: AlertStatus::Amended, ..alert })
+                    let alert = Alert { revision: before.revision + 1, status: AlertStatus::Amended, ..alert };
+                    changes.push(say(alert, &before));
                 }
                 None if before.status == AlertStatus::Withdrawn => {}
-                None => changes.push(Alert {
-                    revision: before.revision + 1,
-                    status: AlertStatus::Withdrawn,
-                    time: last_time.unwrap_or(before.time).max(before.time),
-                    ..before
-                }),
+                None => {
+                    let alert = Alert {
+                        revision: before.revision + 1,
+                        status: AlertStatus::Withdrawn,
+                        time: last_time.unwrap_or(before.time).max(before.time),
+                        ..before.clone()
+                    };
+                    changes.push(say(alert, &before));
+                }
             }
         }
         changes.extend(now.into_values());

@@ -58,6 +58,10 @@ pub enum Command {
     Status,
     /// List alerts.
     Alerts(AlertsArgs),
+    /// Write a silence file: alerts that are kept and counted, but not delivered for a while.
+    Silence(SilenceArgs),
+    /// Say whether an alert was real: that tunes thresholds, and keeps real incidents out of training.
+    Label(LabelArgs),
     /// Write seeded Calico logs of a small cluster.
     Generate(GenerateArgs),
     /// Print a completion script for a shell.
@@ -77,6 +81,10 @@ pub enum SchemaKind {
     Engine,
     /// A file of detectors.d.
     Detector,
+    /// A file of exclusions.d.
+    Exclusion,
+    /// A file of silences.d.
+    Silence,
     /// An alert in JSON.
     Alert,
 }
@@ -197,6 +205,69 @@ pub struct AlertsArgs {
     /// Group alerts of one entity at the same time into incidents.
     #[arg(long)]
     pub incidents: bool,
+    /// Only those that a silence kept back.
+    #[arg(long)]
+    pub silenced: bool,
+    /// Those of shadow detectors, which are kept apart, instead of the others.
+    #[arg(long)]
+    pub shadow: bool,
+}
+
+/// Arguments of `silence`.
+#[derive(Debug, Args)]
+pub struct SilenceArgs {
+    /// Alert whose like is silenced: its id, or how that begins. Without one, the selection below says what is.
+    #[arg(required_unless_present_any = ["detector", "tag", "entity"], conflicts_with_all = ["detector", "tag", "entity"])]
+    pub alert: Option<String>,
+    /// Detectors, `*` standing for any text.
+    #[arg(long)]
+    pub detector: Vec<String>,
+    /// Tags of detectors.
+    #[arg(long)]
+    pub tag: Vec<String>,
+    /// Columns of the entity and their values, such as `namespace=shop` or `source_name_aggr=web-*`.
+    #[arg(long, value_name = "COLUMN=VALUE", value_parser = column_and_value)]
+    pub entity: Vec<(String, String)>,
+    /// How long, at most 90d.
+    #[arg(long, value_name = "PERIOD")]
+    pub r#for: Period,
+    /// Why nobody wants to know.
+    #[arg(long)]
+    pub reason: String,
+    /// Who answers for it: a team or a person.
+    #[arg(long)]
+    pub owner: String,
+    /// From when on (RFC 3339, or a date); without it, from now on.
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<Time>,
+    /// Name of the file without `.yaml`; without it, one is made of the detector and the time.
+    #[arg(long)]
+    pub name: Option<String>,
+}
+
+fn column_and_value(text: &str) -> Result<(String, String), String> {
+    let (column, value) = text.split_once('=').ok_or("write COLUMN=VALUE, such as namespace=shop")?;
+    Ok((column.to_owned(), value.to_owned()))
+}
+
+/// Arguments of `label`.
+#[derive(Debug, Args)]
+pub struct LabelArgs {
+    /// The alert's id, or how it begins.
+    #[arg(required_unless_present = "list")]
+    pub alert: Option<String>,
+    /// Whether it told of something real.
+    #[arg(action = clap::ArgAction::Set, value_name = "true|false")]
+    pub verdict: Option<bool>,
+    /// What there is to say about it.
+    #[arg(long)]
+    pub note: Option<String>,
+    /// Take the label back.
+    #[arg(long, conflicts_with_all = ["verdict", "note"])]
+    pub remove: bool,
+    /// List all labels.
+    #[arg(long, conflicts_with_all = ["alert", "verdict", "note", "remove"])]
+    pub list: bool,
 }
 
 /// Arguments of `generate`.

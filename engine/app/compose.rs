@@ -7,7 +7,7 @@ use arrow::array::{AsArray, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::Int64Type;
 use margay_core::{Alert, AlertStatus, Reading, SuspiciousRecords, Time, TimeRange, log};
-use margay_decide::{Episode, Event, Incidents, alert_id, expected_false_per_week, severity};
+use margay_decide::{Episode, Event, Incidents, Silence, alert_id, expected_false_per_week, severity, silenced};
 use margay_features::{Feed, Want, sample, sample_columns};
 use margay_render::Templates;
 use margay_source::{Flow, Log, Scan};
@@ -38,6 +38,8 @@ pub struct Composer<'a> {
     pub logs: &'a BTreeMap<String, Log>,
     /// Earlier revisions.
     pub state: &'a State,
+    /// Alerts that are kept and not delivered.
+    pub silences: &'a [Silence],
     /// Rows shown of each alert at most.
     pub records_per_alert: usize,
 }
@@ -62,7 +64,10 @@ impl Composer<'_> {
                 None => self.state.alert(&id)?,
             };
             let mut alert = draft(happening, &id, before.as_ref());
-            alert.incident = incidents.assign(&id, &alert.entity.identity(), alert.start, alert.end);
+            if !happening.ready.definition.meta.shadow {
+                alert.incident = incidents.assign(&id, &alert.entity.identity(), alert.start, alert.end);
+            }
+            alert.silenced = silenced(self.silences, &alert, before.as_ref(), &happening.ready.definition.query.log);
             alert.suspicious_records =
                 records.remove(&id).or_else(|| before.map(|alert| alert.suspicious_records)).unwrap_or_default();
             alert.summary = self.summary(happening, &alert);
@@ -203,7 +208,7 @@ fn draft(happening: &Happening, id: &str, before: Option<&Alert>) -> Alert {
         id: id.to_owned(),
         revision: before.map_or(0, |alert| alert.revision) + 1,
         status,
-        incident: String::new(),
+        incident: id.to_owned(),
         time: told.time,
         start: episode.start,
         end: episode.end,
@@ -224,6 +229,7 @@ fn draft(happening: &Happening, id: &str, before: Option<&Alert>) -> Alert {
         mitre: definition.meta.mitre.clone(),
         runbook: definition.meta.runbook.clone(),
         gates: episode.gates.clone(),
+        silenced: None,
     }
 }
 

@@ -78,6 +78,9 @@ impl Memory {
     /// `table` must reach back by the history that training needs.
     pub fn advance(&mut self, judgement: &Judgement, table: &FeatureTable, until: Time, wish: &Wish) -> Outcome {
         let mut outcome = Outcome::default();
+        if judgement.budget.is_none() {
+            self.score = judgement.rule.score;
+        }
         let index = Index::new(self, judgement, table);
         let from = self.next.unwrap_or(Time::MIN);
         let buckets = table.covered.iter().copied().filter(|&start| from <= start && start.plus(table.bucket) <= until);
@@ -85,6 +88,9 @@ impl Memory {
             self.train_if_due(judgement, &index, bucket, &mut outcome);
             self.step(judgement, &index, bucket, wish, &mut outcome);
             self.next = Some(bucket.plus(table.bucket));
+        }
+        if let Some(next) = self.next {
+            self.exempted = judgement.exempts.digest_until(next);
         }
         outcome.told.sort_by(|a, b| (a.time, &a.entity).cmp(&(b.time, &b.entity)));
         outcome
@@ -138,13 +144,16 @@ impl Memory {
         let rows = index.observe(self, judgement, bucket);
         let observations: Vec<Observation> =
             rows.iter().map(|row| Observation { entity: row.entity, values: &row.values }).collect();
-        let scores = self.model.score(bucket, &observations);
+        let mut scores = self.model.score(bucket, &observations);
+        for (at, row) in rows.iter().enumerate().filter(|(_, row)| row.shift > Period(0)) {
+            scores[at] = self.model.score(bucket.plus(row.shift), &observations[at..=at]).remove(0);
+        }
         let rule = Rule { score: self.score, ..judgement.rule.clone() };
         let mut held = vec![false; rows.len()];
         for (at, (row, scores)) in rows.iter().zip(scores).enumerate() {
             let scores = row.absent.map_or(scores, |state| vec![Score::absent(state); judgement.fill.len()]);
             let verdict = self.judge(judgement, &rule, bucket, row, &scores, wish, outcome);
-            held[at] = row.absent.is_some() || verdict.open || waits(&verdict);
+            held[at] = row.absent.is_some() || !row.learns || verdict.open || waits(&verdict);
             self.tell(judgement, bucket, row.entity, verdict, &scores, outcome);
             if wish.scores_from.is_some_and(|from| from <= bucket) {
                 outcome.scores.extend(scores.iter().enumerate().map(|(feature, score)| Scored {
@@ -158,7 +167,12 @@ impl Memory {
         self.expire_missing(judgement, &rule, bucket, &rows, outcome);
         let held_entities = rows.iter().zip(&held).filter(|(_, held)| **held).map(|(row, _)| row.entity);
         self.hold(held_entities, bucket, bucket.plus(judgement.rule.bucket));
-        self.model.learn(bucket, &observations, &held);
+        let nothing = vec![f64::NAN; judgement.fill.len()];
+        let mut lessons = observations.clone();
+        for (lesson, _) in lessons.iter_mut().zip(&rows).filter(|(_, row)| !row.learns) {
+            lesson.values = &nothing;
+        }
+        self.model.learn(bucket, &lessons, &held);
         self.covered_buckets += 1;
     }
 
@@ -178,16 +192,15 @@ impl Memory {
             .zip(&judgement.volume)
             .map(|(score, volume)| Judged { score: *score, volume: volume.map_or(score.value, |at| row.values[at]) })
             .collect();
-        let excluded = row.excluded().then_some(&judgement.exclusion[..]);
         let tracker = &mut self.trackers[row.entity];
         if wish
             .explain
             .as_ref()
             .is_some_and(|(entity, at)| *at == bucket && *entity == self.model.entities()[row.entity])
         {
-            outcome.explained = Some(explain(rule, tracker, bucket, &judged, excluded));
+            outcome.explained = Some(explain(rule, tracker, bucket, &judged, row.excluded));
         }
-        let verdict = judge(rule, tracker, bucket, &judged, excluded);
+        let verdict = judge(rule, tracker, bucket, &judged, row.excluded);
         let state = scores.iter().map(|score| score.state).min().unwrap_or(ScoreState::NoData);
         self.states[row.entity] = state;
         if judgement.budget.is_some() {

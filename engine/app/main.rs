@@ -3,12 +3,15 @@
 #![allow(unreachable_pub, reason = "in a binary `pub` marks what other modules use")]
 
 mod amend;
+mod beside;
 mod chart;
 mod cli;
 mod commands;
 mod compose;
 mod detect;
+mod exempt;
 mod ingest;
+mod labels;
 mod lint;
 mod memory;
 mod models;
@@ -22,6 +25,7 @@ mod scores;
 mod shipped;
 mod specs;
 mod state;
+mod upkeep;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -74,6 +78,8 @@ fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Explain(args) => commands::explain::run(cli, args),
         Command::Status => commands::status::run(cli),
         Command::Alerts(args) => commands::alerts::run(cli, args),
+        Command::Silence(args) => commands::silence::run(cli, args),
+        Command::Label(args) => commands::label::run(cli, args),
         Command::Generate(args) => commands::generate::run(cli, args),
         Command::Completions { shell } => commands::schema::completions(*shell),
         Command::Man => commands::schema::manual(),

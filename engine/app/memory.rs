@@ -7,6 +7,8 @@ use margay_decide::{Rule, Tracker};
 use margay_model::{Model, Spec};
 use serde::{Deserialize, Serialize};
 
+use crate::exempt::Exempts;
+
 /// What a detector asks of the stages.
 #[derive(Clone, Debug)]
 pub struct Judgement {
@@ -24,6 +26,8 @@ pub struct Judgement {
     pub budget: Option<(u32, Period)>,
     /// Why buckets may be excluded, as one text.
     pub exclusion: String,
+    /// Times in which buckets are not judged or learnt as usual.
+    pub exempts: Exempts,
     /// Most entities; later ones are counted as over the limit.
     pub entities_most: usize,
 }
@@ -38,9 +42,13 @@ pub struct Memory {
     pub(crate) states: Vec<ScoreState>,
     /// Stretches that must not train: open or past episodes, and excluded buckets.
     pub(crate) held: BTreeMap<(u32, Time), Time>,
+    /// The budget that the score was chosen for.
+    pub(crate) budgeted: Option<(u32, Period)>,
     pub(crate) budget: Vec<(Time, u32, f64)>,
     pub(crate) score: f64,
     pub(crate) next: Option<Time>,
+    /// What the judged buckets were exempt from; see [`Exempts::digest_until`].
+    pub(crate) exempted: String,
     pub(crate) trained_until: Option<Time>,
     pub(crate) started: Option<Time>,
     pub(crate) covered_buckets: u64,
@@ -60,9 +68,11 @@ impl Memory {
             last_seen: Vec::new(),
             states: Vec::new(),
             held: BTreeMap::new(),
+            budgeted: judgement.budget,
             budget: Vec::new(),
             score: judgement.rule.score,
             next: None,
+            exempted: String::new(),
             trained_until: None,
             started: None,
             covered_buckets: 0,
@@ -76,6 +86,18 @@ impl Memory {
     #[must_use]
     pub fn next(&self) -> Option<Time> {
         self.next
+    }
+
+    /// Whether buckets that were judged are exempt from something else now.
+    #[must_use]
+    pub fn is_exempted_otherwise(&self, judgement: &Judgement) -> bool {
+        self.next.is_some_and(|next| judgement.exempts.digest_until(next) != self.exempted)
+    }
+
+    /// Whether the score in force was chosen for another budget than the one that is asked for.
+    #[must_use]
+    pub fn is_budgeted_otherwise(&self, judgement: &Judgement) -> bool {
+        self.budgeted != judgement.budget
     }
 
     /// Models learnt from buckets before this time.

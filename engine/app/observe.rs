@@ -3,27 +3,39 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use margay_core::{Entity, FeatureTable, Fill, Period, ScoreState, Time};
+use margay_core::{Entity, FeatureTable, Fill, Period, ScoreState, Time, TimeRange};
 use margay_model::Past;
 
+use crate::exempt::Effect;
 use crate::memory::{Judgement, Memory};
 
 /// Entities that were not seen for so long are no longer filled with zeros or judged.
 const RETIRE_AFTER: Period = Period::WEEK;
 
 /// What was seen of an entity in a bucket.
-pub(crate) struct Row {
+pub(crate) struct Row<'a> {
     /// Its place in the memory.
     pub(crate) entity: usize,
     /// One value a feature; `NaN` where there is none.
     pub(crate) values: Vec<f64>,
     /// Why it cannot be judged, where it cannot.
     pub(crate) absent: Option<ScoreState>,
+    /// Why it is excluded, where it is.
+    pub(crate) excluded: Option<&'a str>,
+    /// It is judged as if it were so much later.
+    pub(crate) shift: Period,
+    /// Whether the bucket may teach the model anything.
+    pub(crate) learns: bool,
 }
 
-impl Row {
-    pub(crate) fn excluded(&self) -> bool {
-        self.absent == Some(ScoreState::Excluded)
+impl Row<'_> {
+    fn new(entity: usize, values: Vec<f64>) -> Self {
+        Self { entity, values, absent: None, excluded: None, shift: Period(0), learns: true }
+    }
+
+    fn without_values(&mut self, state: ScoreState) {
+        self.absent = Some(state);
+        self.values.fill(f64::NAN);
     }
 }
 
@@ -50,7 +62,7 @@ impl<'a> Index<'a> {
     }
 
     /// Everything to be judged in a bucket: entities with rows, and known ones that zeros stand for.
-    pub(crate) fn observe(&self, memory: &mut Memory, judgement: &Judgement, bucket: Time) -> Vec<Row> {
+    pub(crate) fn observe<'j>(&self, memory: &mut Memory, judgement: &'j Judgement, bucket: Time) -> Vec<Row<'j>> {
         let table = self.table;
         let first = table.bucket_start.partition_point(|&start| start < bucket);
         let last = table.bucket_start.partition_point(|&start| start <= bucket);
@@ -70,18 +82,14 @@ impl<'a> Index<'a> {
             if entity < seen.len() {
                 seen[entity] = true;
             }
-            let absent = if table.excluded[row] {
-                Some(ScoreState::Excluded)
+            let mut seen = Row::new(entity, table.values.iter().map(|column| column[row]).collect());
+            if table.excluded[row] {
+                seen.without_values(ScoreState::Excluded);
+                seen.excluded = Some(&judgement.exclusion);
             } else if !table.detailed[row] {
-                Some(ScoreState::InsufficientDetail)
-            } else {
-                None
-            };
-            let mut values: Vec<f64> = table.values.iter().map(|column| column[row]).collect();
-            if absent.is_some() {
-                values.fill(f64::NAN);
+                seen.without_values(ScoreState::InsufficientDetail);
             }
-            rows.push(Row { entity, values, absent });
+            rows.push(seen);
         }
         for entity in (0..seen.len()).filter(|&entity| !seen[entity]) {
             if bucket.since(memory.last_seen[entity]) > RETIRE_AFTER {
@@ -89,9 +97,11 @@ impl<'a> Index<'a> {
             }
             let values: Vec<f64> = judgement.fill.iter().map(|fill| filled(*fill)).collect();
             if values.iter().any(|value| !value.is_nan()) {
-                rows.push(Row { entity, values, absent: None });
+                rows.push(Row::new(entity, values));
             }
         }
+        let bucket = TimeRange { start: bucket, end: bucket.plus(table.bucket) };
+        exempt(memory, judgement, &bucket, &mut rows);
         rows.sort_by(|a, b| memory.entities()[a.entity].cmp(&memory.entities()[b.entity]));
         rows
     }
@@ -144,6 +154,24 @@ impl<'a> Index<'a> {
             let first = start.since(past.start).per(self.table.bucket).clamp(0, length) as usize;
             let last = end.since(past.start).per(self.table.bucket).clamp(0, length) as usize;
             past.values.iter_mut().for_each(|column| column[first..last].fill(f64::NAN));
+        }
+    }
+}
+
+/// Marks rows that are not to be judged or learnt as usual.
+fn exempt<'j>(memory: &Memory, judgement: &'j Judgement, bucket: &TimeRange, rows: &mut [Row<'j>]) {
+    let active = judgement.exempts.active(bucket);
+    if active.is_empty() {
+        return;
+    }
+    for row in rows {
+        let entity = &memory.entities()[row.entity];
+        let Some((one, shift)) = active.iter().find(|(one, _)| one.covers(entity)) else { continue };
+        row.learns = false;
+        row.shift = *shift;
+        if one.effect == Effect::Excluded {
+            row.without_values(ScoreState::Excluded);
+            row.excluded = Some(&one.reason);
         }
     }
 }

@@ -9,7 +9,9 @@ use margay_features::{Limits, Plan};
 use margay_render::Templates;
 use margay_source::Log;
 
+use crate::beside;
 use crate::ingest::{Ready, chain, open_store};
+use crate::labels;
 use crate::lint;
 use crate::outlet::{Form, Outlet};
 use crate::pipeline::Pipeline;
@@ -40,6 +42,9 @@ pub fn pipeline(config: &Path) -> anyhow::Result<Option<Pipeline>> {
     let mut broken: BTreeMap<String, String> = BTreeMap::new();
     for problem in problems.iter().filter(|one| one.severity == Severity::Error) {
         eprintln!("{}", problem.render(false));
+        if loaded.beside.files.contains(&problem.file) {
+            continue;
+        }
         let name = problem.file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         broken
             .entry(name)
@@ -54,13 +59,15 @@ pub fn pipeline(config: &Path) -> anyhow::Result<Option<Pipeline>> {
     let state_dir = loaded.root.join(&loaded.engine.state.dir);
     let state = State::open(&state_dir)?;
     let (logs, lost) = logs(&loaded);
-    let ready = ready(&loaded, &logs, &lost, &state_dir, &mut broken);
+    let mut ready = ready(&loaded, &logs, &lost, &state_dir, &mut broken);
+    labels::keep_out_of_training(&labels::labels(&state)?, &mut ready);
     Ok(Some(Pipeline {
         ready,
         logs,
         broken,
         state,
         templates,
+        silences: beside::silences(&loaded),
         outlet: outlet(&loaded),
         state_dir,
         limits: limits(&loaded),
@@ -109,7 +116,8 @@ fn ready(
 }
 
 fn open_one(one: &LoadedDetector, loaded: &Loaded, log: &Log, state_dir: &Path) -> Result<Ready, String> {
-    let definition = specs::definition(one, &loaded.engine);
+    let mut definition = specs::definition(one, &loaded.engine);
+    definition.judgement.exempts = beside::exempts(loaded, one);
     let plan = Plan::compile(&definition.query, log.schema()).map_err(|errors| {
         let problems: Vec<Problem> = errors.iter().map(|error| lint::query_problem(one, error)).collect();
         problems.iter().for_each(|problem| eprintln!("{}", problem.render(false)));

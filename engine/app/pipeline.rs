@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use margay_core::{Alert, Entity, FeatureTable, Period, Time, TimeRange};
-use margay_decide::{Incidents, Verdict};
+use margay_decide::{Incidents, Silence, Verdict};
 use margay_features::{Limits, Plan};
 use margay_model::Snapshot;
 use margay_render::Templates;
@@ -53,6 +53,8 @@ pub struct Pipeline {
     pub state: State,
     /// Templates of alerts and policies.
     pub templates: Templates,
+    /// Alerts that are kept and not delivered.
+    pub silences: Vec<Silence>,
     /// Where alerts go.
     pub outlet: Outlet,
     /// Folder of the state.
@@ -110,7 +112,8 @@ struct Ran {
     rows_before: u64,
     /// Events up to this time were told before.
     told_until: Time,
-    /// Buckets that had been judged were judged again: late rows changed them, or the memory was unreadable.
+    /// Buckets that had been judged were judged again: late rows changed them, an exclusion did, or the memory was
+    /// unreadable.
     anew: bool,
 }
 
@@ -216,12 +219,14 @@ impl Pipeline {
         let record = self.state.detector(&definition.name)?;
         let old = record.as_ref().and_then(|record| postcard::from_bytes::<Memory>(&record.memory).ok());
         let cursor = old.as_ref().and_then(Memory::next).unwrap_or(Time::MIN);
-        let same = record.as_ref().is_some_and(|record| record.model_digest == definition.model_digest);
+        let same = record.as_ref().is_some_and(|record| record.model_digest == definition.model_digest)
+            && !old.as_ref().is_some_and(|memory| memory.is_budgeted_otherwise(&definition.judgement));
         let changed = logs.get(&definition.query.log).and_then(|report| report.changed.get(&definition.name));
         let late = same && changed.is_some_and(|range| range.start < cursor);
+        let exempted = old.as_ref().is_some_and(|memory| memory.is_exempted_otherwise(&definition.judgement));
         let forgotten = record.is_some() && old.is_none();
         let mut memory = match old {
-            Some(memory) if same && !late => memory,
+            Some(memory) if same && !late && !exempted => memory,
             _ => Memory::new(&ready.definition.judgement),
         };
         let wish = Wish { scores_from: task.keep_scores.then_some(Time::MIN), explain: None };
@@ -232,7 +237,7 @@ impl Pipeline {
         }
         let told_until = if same { Time::MIN } else { cursor };
         let rows_before = record.map_or(0, |record| record.status.rows);
-        Ok(Ran { memory, outcome, rows_before, told_until, anew: late || forgotten })
+        Ok(Ran { memory, outcome, rows_before, told_until, anew: late || exempted || forgotten })
     }
 
     /// Runs a detector over everything stored, apart from its live memory.
@@ -264,6 +269,7 @@ impl Pipeline {
             templates: &self.templates,
             logs: &self.logs,
             state: &self.state,
+            silences: &self.silences,
             records_per_alert: self.records_per_alert,
         }
     }
@@ -299,16 +305,17 @@ impl Pipeline {
             change.put_detector(name, record)?;
         }
         for alert in &alerts {
-            change.put_alert(alert, self.is_delivered(&alert.detector))?;
+            change.put_alert(alert, self.is_delivered(alert))?;
         }
         change.put_incidents(&postcard::to_allocvec(&incidents).expect("incidents have no unsized parts"))?;
         change.commit()?;
         Ok(alerts)
     }
 
-    /// Shadow detectors keep their alerts to themselves.
-    fn is_delivered(&self, detector: &str) -> bool {
-        self.ready.iter().any(|ready| ready.definition.name == detector && !ready.definition.meta.shadow)
+    /// Shadow detectors keep their alerts to themselves, and a silence keeps back what it covers.
+    fn is_delivered(&self, alert: &Alert) -> bool {
+        let is_told = |ready: &Ready| ready.definition.name == alert.detector && !ready.definition.meta.shadow;
+        alert.silenced.is_none() && self.ready.iter().any(is_told)
     }
 
     fn keep_models(&self, ran: &[Ran]) {

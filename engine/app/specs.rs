@@ -12,6 +12,7 @@ use margay_model::{History, Kind, Limit, Spec};
 use margay_render::PolicyKind;
 use margay_source::{Log, LogSpec, Preset, Shape, TimeFormat};
 
+use crate::exempt::Exempts;
 use crate::memory::Judgement;
 use crate::quarantine::QuarantineWish;
 
@@ -155,6 +156,7 @@ fn judgement(detector: &config::Detector, limits: &config::Limits) -> Judgement 
         fill: Vec::new(),
         budget: threshold.budget.as_ref().map(|budget| (budget.alerts, budget.per)),
         exclusion: detector.exclude.iter().map(|one| &one.reason[..]).collect::<Vec<_>>().join("; "),
+        exempts: Exempts::default(),
         entities_most: limits.entities_per_detector as usize,
     }
 }

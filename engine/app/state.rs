@@ -8,6 +8,9 @@ use redb::backends::InMemoryBackend;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use tracing::warn;
+
+use crate::labels::Label;
 
 /// Detector name → [`DetectorRecord`] in postcard.
 const DETECTORS: TableDefinition<&str, &[u8]> = TableDefinition::new("detectors");
@@ -17,6 +20,8 @@ const ALERTS: TableDefinition<&str, &[u8]> = TableDefinition::new("alerts");
 const OUTBOX: TableDefinition<u64, &[u8]> = TableDefinition::new("outbox");
 /// Detector and digest of its features → [`Ingested`] in JSON.
 const INGESTED: TableDefinition<&str, &[u8]> = TableDefinition::new("ingested");
+/// Alert id → [`Label`] in JSON.
+const LABELS: TableDefinition<&str, &[u8]> = TableDefinition::new("labels");
 /// Name → bytes, for what exists once.
 const SINGLES: TableDefinition<&str, &[u8]> = TableDefinition::new("singles");
 
@@ -125,6 +130,16 @@ impl State {
         Self { database, path }.with_tables()
     }
 
+    /// The store in `dir`, if there is one and no other process has it open.
+    #[must_use]
+    pub fn open_existing(dir: &Path) -> Option<Self> {
+        let path = dir.join(FILE);
+        if !path.is_file() {
+            return None;
+        }
+        Self::open(dir).inspect_err(|error| warn!(%error, "what ran before is not looked at")).ok()
+    }
+
     /// A store in memory, for replays.
     ///
     /// # Errors
@@ -139,7 +154,7 @@ impl State {
 
     fn with_tables(self) -> Result<Self, StateError> {
         let write = self.write()?;
-        for table in [DETECTORS, ALERTS, INGESTED, SINGLES] {
+        for table in [DETECTORS, ALERTS, INGESTED, LABELS, SINGLES] {
             write.transaction.open_table(table).map_err(|source| failed(&self.path, "opening a table", source))?;
         }
         write.transaction.open_table(OUTBOX).map_err(|source| failed(&self.path, "opening a table", source))?;
@@ -187,16 +202,17 @@ impl State {
     /// # Errors
     /// The store fails, or a record is from another version.
     pub fn alerts(&self) -> Result<Vec<Alert>, StateError> {
-        let read = self.database.begin_read().map_err(|source| failed(&self.path, "reading", source))?;
-        let table = read.open_table(ALERTS).map_err(|source| failed(&self.path, "reading", source))?;
-        let mut alerts = Vec::new();
-        for entry in table.iter().map_err(|source| failed(&self.path, "reading", source))? {
-            let (id, bytes) = entry.map_err(|source| failed(&self.path, "reading", source))?;
-            let alert: Alert = serde_json::from_slice(bytes.value()).map_err(|_| self.unreadable(id.value()))?;
-            alerts.push(alert);
-        }
+        let mut alerts: Vec<Alert> = self.all(ALERTS)?;
         alerts.sort_by(|a, b| (a.start, &a.detector, &a.entity).cmp(&(b.start, &b.detector, &b.entity)));
         Ok(alerts)
+    }
+
+    /// What people said of alerts, by the alert's id.
+    ///
+    /// # Errors
+    /// The store fails, or a record is from another version.
+    pub fn labels(&self) -> Result<Vec<Label>, StateError> {
+        self.all(LABELS)
     }
 
     /// Alerts that no sink has acknowledged, oldest first, with their numbers.
@@ -236,6 +252,18 @@ impl State {
         let table = read.open_table(table).map_err(|source| failed(&self.path, "reading", source))?;
         let value = table.get(key).map_err(|source| failed(&self.path, "reading", source))?;
         Ok(value.map(|bytes| bytes.value().to_vec()))
+    }
+
+    /// Everything in a table of JSON, by key.
+    fn all<T: DeserializeOwned>(&self, table: TableDefinition<&str, &[u8]>) -> Result<Vec<T>, StateError> {
+        let read = self.database.begin_read().map_err(|source| failed(&self.path, "reading", source))?;
+        let table = read.open_table(table).map_err(|source| failed(&self.path, "reading", source))?;
+        let mut all = Vec::new();
+        for entry in table.iter().map_err(|source| failed(&self.path, "reading", source))? {
+            let (key, bytes) = entry.map_err(|source| failed(&self.path, "reading", source))?;
+            all.push(serde_json::from_slice(bytes.value()).map_err(|_| self.unreadable(key.value()))?);
+        }
+        Ok(all)
     }
 
     fn json<T: DeserializeOwned>(
@@ -314,6 +342,24 @@ impl Change<'_> {
             let next = last.map_or(0, |(number, _)| number.value() + 1);
             outbox.insert(next, &bytes[..]).map_err(|source| failed(self.path, "writing", source))?;
         }
+        Ok(())
+    }
+
+    /// Records what a person says of an alert.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub fn put_label(&self, label: &Label) -> Result<(), StateError> {
+        self.put(LABELS, &label.alert, &json(label))
+    }
+
+    /// Takes back what a person said of an alert.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub fn remove_label(&self, alert: &str) -> Result<(), StateError> {
+        let mut table = self.transaction.open_table(LABELS).map_err(|source| failed(self.path, "writing", source))?;
+        table.remove(alert).map_err(|source| failed(self.path, "writing", source))?;
         Ok(())
     }
 

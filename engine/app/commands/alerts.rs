@@ -9,6 +9,7 @@ use super::{print, print_json};
 use crate::Exit;
 use crate::cli::{AlertsArgs, Cli, Output};
 use crate::open;
+use crate::pipeline::Pipeline;
 
 /// Statuses that `--status` takes.
 const STATUSES: [&str; 5] = ["open", "updated", "closed", "amended", "withdrawn"];
@@ -20,20 +21,31 @@ pub fn run(cli: &Cli, args: &AlertsArgs) -> anyhow::Result<Exit> {
     }
     let Some(pipeline) = open::pipeline(&cli.config)? else { return Ok(Exit::Configuration) };
     let mut alerts = pipeline.state.alerts()?;
+    let shadows: Vec<&str> = shadows(&pipeline);
+    let all = alerts.len();
+    alerts.retain(|alert| shadows.contains(&&alert.detector[..]) == args.shadow);
+    let apart = all - alerts.len();
     let newest = alerts.iter().map(|alert| alert.end).max();
     alerts.retain(|alert| {
         args.detector.as_ref().is_none_or(|name| alert.detector == *name)
             && args.entity.as_ref().is_none_or(|text| alert.entity.to_string().contains(text))
             && args.status.as_ref().is_none_or(|status| alert.status.to_string() == *status)
+            && (!args.silenced || alert.silenced.is_some())
             && args.since.is_none_or(|since| newest.is_none_or(|newest| alert.end >= newest.minus(since)))
     });
     match (args.incidents, cli.output) {
         (true, Output::Json) => print_json(&incidents(&alerts))?,
         (true, Output::Text) => print(&incident_lines(&incidents(&alerts)))?,
         (false, Output::Json) => print_json(&alerts)?,
-        (false, Output::Text) => print(&alert_lines(&alerts))?,
+        (false, Output::Text) => print(&(alert_lines(&alerts) + &footer(&alerts, apart, args.shadow)))?,
     }
     Ok(Exit::Ok)
+}
+
+/// Names of the detectors that only run in the shadow of others.
+fn shadows(pipeline: &Pipeline) -> Vec<&str> {
+    let shadows = pipeline.ready.iter().filter(|ready| ready.definition.meta.shadow);
+    shadows.map(|ready| &ready.definition.name[..]).collect()
 }
 
 fn alert_lines(alerts: &[Alert]) -> String {
@@ -43,9 +55,32 @@ fn alert_lines(alerts: &[Alert]) -> String {
             "{}  {}  {:<9}  {:>3}  {:<22}  {}\n",
             alert.id, alert.start, alert.status, alert.severity, alert.detector, alert.summary
         ));
+        if let Some(silenced) = &alert.silenced {
+            let (name, owner) = (plain(&silenced.silence), plain(&silenced.owner));
+            let (reason, until) = (plain(&silenced.reason), silenced.until);
+            text.push_str(&format!("{:18}silenced by {name} ({owner}) until {until}: {reason}\n", ""));
+        }
     }
-    text.push_str(&format!("{} alerts\n", alerts.len()));
     text
+}
+
+/// How many there are, how many of them nobody was told of, and the worst of those.
+fn footer(alerts: &[Alert], apart: usize, in_shadow: bool) -> String {
+    let mut text = format!("{} alerts\n", alerts.len());
+    let silenced = || alerts.iter().filter(|alert| alert.silenced.is_some());
+    if let Some(worst) = worst(silenced()) {
+        let (count, id, summary) = (silenced().count(), &worst.id, &worst.summary);
+        text.push_str(&format!("{count} silenced, the worst: {id} severity {}: {summary}\n", worst.severity));
+    }
+    if apart > 0 && !in_shadow {
+        text.push_str(&format!("{apart} of shadow detectors are kept apart: `margay alerts --shadow`\n"));
+    }
+    text
+}
+
+/// The alert with the highest severity, of equal ones that with the highest score, of those the first.
+pub fn worst<'a>(alerts: impl Iterator<Item = &'a Alert>) -> Option<&'a Alert> {
+    alerts.reduce(|worst, one| if (one.severity, one.score) > (worst.severity, worst.score) { one } else { worst })
 }
 
 fn incident_lines(incidents: &[Incident]) -> String {

@@ -5,15 +5,17 @@ use std::path::PathBuf;
 
 use margay_config::{Loaded, Severity};
 
-use super::{print, print_json};
+use super::{now, print, print_json};
 use crate::Exit;
 use crate::cli::{CheckArgs, CheckFormat, Cli, Output};
 use crate::lint;
+use crate::upkeep;
 
 /// Prints all problems; 3 when there is an error.
 pub fn run(cli: &Cli, args: &CheckArgs) -> anyhow::Result<Exit> {
     let loaded = load(cli, args);
-    let problems = lint::problems(&loaded);
+    let mut problems = lint::problems(&loaded);
+    problems.extend(upkeep::problems(&loaded, now()));
     let format = args.format.unwrap_or(match cli.output {
         Output::Text => CheckFormat::Text,
         Output::Json => CheckFormat::Json,

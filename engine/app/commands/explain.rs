@@ -37,12 +37,7 @@ pub fn run(cli: &Cli, args: &ExplainArgs) -> anyhow::Result<Exit> {
 
 fn explain_alert(cli: &Cli, pipeline: &Pipeline, id: &str) -> anyhow::Result<Exit> {
     let alerts = pipeline.state.alerts()?;
-    let mut matching = alerts.iter().filter(|alert| !id.is_empty() && alert.id.starts_with(id));
-    let alert =
-        matching.next().with_context(|| format!("no alert has an id that begins with `{id}`; see `margay alerts`"))?;
-    if matching.next().is_some() {
-        bail!("several alerts have ids that begin with `{id}`; give more of it");
-    }
+    let alert = super::silence::find(&alerts, id)?;
     let chart = find(&pipeline.ready, &alert.detector).map(|ready| {
         let question = Question { ready, entity: alert.entity.clone(), bucket: alert.start };
         let explained = pipeline.explain(ready, &alert.entity, alert.start, shown(&question, alert.end));

@@ -55,6 +55,8 @@ fn files() -> anyhow::Result<Vec<(&'static str, String)>> {
         ("engine.schema.json", pretty(SchemaKind::Engine)?),
         ("detectors.d/connections.yaml", include_str!("../init/connections.yaml").to_owned()),
         ("detectors.d/detector.schema.json", pretty(SchemaKind::Detector)?),
+        ("exclusions.d/exclusion.schema.json", pretty(SchemaKind::Exclusion)?),
+        ("silences.d/silence.schema.json", pretty(SchemaKind::Silence)?),
         (GITIGNORE, include_str!("../init/gitignore").to_owned()),
     ])
 }

@@ -6,9 +6,11 @@ pub mod demo;
 pub mod explain;
 pub mod generate;
 pub mod init;
+pub mod label;
 pub mod replay;
 pub mod run;
 pub mod schema;
+pub mod silence;
 pub mod status;
 
 use std::io::Write;

@@ -11,6 +11,8 @@ pub fn run(kind: SchemaKind) -> anyhow::Result<Exit> {
     match kind {
         SchemaKind::Engine => print_json(&margay_config::schema(margay_config::SchemaKind::Engine))?,
         SchemaKind::Detector => print_json(&margay_config::schema(margay_config::SchemaKind::Detector))?,
+        SchemaKind::Exclusion => print_json(&margay_config::schema(margay_config::SchemaKind::Exclusion))?,
+        SchemaKind::Silence => print_json(&margay_config::schema(margay_config::SchemaKind::Silence))?,
         SchemaKind::Alert => print_json(&margay_render::alert_schema())?,
     }
     Ok(Exit::Ok)

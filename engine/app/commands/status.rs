@@ -1,11 +1,15 @@
 //! `status`: what every detector sees, or why it sees nothing.
 
+use margay_core::{Alert, Time};
+use margay_render::plain;
 use serde::Serialize;
 
+use super::alerts::worst;
 use super::{print, print_json};
 use crate::Exit;
 use crate::cli::{Cli, Output};
 use crate::open;
+use crate::pipeline::Pipeline;
 use crate::state::DetectorStatus;
 
 #[derive(Serialize)]
@@ -14,6 +18,27 @@ struct Row {
     mode: String,
     #[serde(flatten)]
     status: DetectorStatus,
+}
+
+/// What a silence costs: how many alerts it kept back.
+#[derive(Serialize)]
+struct SilenceRow {
+    name: String,
+    owner: String,
+    reason: String,
+    from: Time,
+    until: Time,
+    silenced: usize,
+    worst: Option<Worst>,
+}
+
+/// The worst alert that a silence kept back.
+#[derive(Serialize)]
+struct Worst {
+    id: String,
+    severity: u8,
+    score: f64,
+    summary: String,
 }
 
 /// Prints the state of every detector.
@@ -35,9 +60,10 @@ pub fn run(cli: &Cli) -> anyhow::Result<Exit> {
         rows.push(Row { name: name.clone(), mode: String::new(), status });
     }
     rows.sort_by(|a, b| a.name.cmp(&b.name));
+    let silences = silences(&pipeline)?;
     match cli.output {
-        Output::Json => print_json(&serde_json::json!({ "detectors": rows }))?,
-        Output::Text => print(&table(&rows))?,
+        Output::Json => print_json(&serde_json::json!({ "detectors": rows, "silences": silences }))?,
+        Output::Text => print(&(table(&rows) + &silence_lines(&silences)))?,
     }
     Ok(Exit::Ok)
 }
@@ -64,6 +90,48 @@ fn table(rows: &[Row]) -> String {
         ));
         if let Some(reason) = &status.reason {
             text.push_str(&format!("{:<24} {reason}\n", ""));
+        }
+    }
+    text
+}
+
+fn silences(pipeline: &Pipeline) -> anyhow::Result<Vec<SilenceRow>> {
+    let alerts = pipeline.state.alerts()?;
+    let rows = pipeline.silences.iter().map(|silence| {
+        let by_this = |alert: &&Alert| alert.silenced.as_ref().is_some_and(|one| one.silence == silence.name);
+        let worst = worst(alerts.iter().filter(by_this)).map(|alert| Worst {
+            id: alert.id.clone(),
+            severity: alert.severity,
+            score: alert.score,
+            summary: alert.summary.clone(),
+        });
+        SilenceRow {
+            name: silence.name.clone(),
+            owner: silence.owner.clone(),
+            reason: silence.reason.clone(),
+            from: silence.range.start,
+            until: silence.range.end,
+            silenced: alerts.iter().filter(by_this).count(),
+            worst,
+        }
+    });
+    Ok(rows.collect())
+}
+
+fn silence_lines(silences: &[SilenceRow]) -> String {
+    let mut text = String::new();
+    for row in silences {
+        text.push_str(&format!(
+            "silence {} ({}) until {}: {} alerts kept back: {}\n",
+            plain(&row.name),
+            plain(&row.owner),
+            row.until,
+            row.silenced,
+            plain(&row.reason)
+        ));
+        if let Some(worst) = &row.worst {
+            let (id, severity, summary) = (&worst.id, worst.severity, &worst.summary);
+            text.push_str(&format!("  the worst: {id} severity {severity}: {summary}\n"));
         }
     }
     text

@@ -42,6 +42,8 @@ impl Document {
 
 static ENGINE: LazyLock<Value> = LazyLock::new(|| plain(SchemaKind::Engine));
 static DETECTOR: LazyLock<Value> = LazyLock::new(|| plain(SchemaKind::Detector));
+static EXCLUSION: LazyLock<Value> = LazyLock::new(|| plain(SchemaKind::Exclusion));
+static SILENCE: LazyLock<Value> = LazyLock::new(|| plain(SchemaKind::Silence));
 
 /// Reads a file by its schema. The value is missing where a required part of it is not usable.
 pub(crate) fn read<T: DeserializeOwned + Validate<Context = ()>>(
@@ -68,6 +70,8 @@ pub(crate) fn parse<T: DeserializeOwned + Validate<Context = ()>>(
     let schema = match kind {
         SchemaKind::Engine => &*ENGINE,
         SchemaKind::Detector => &*DETECTOR,
+        SchemaKind::Exclusion => &*EXCLUSION,
+        SchemaKind::Silence => &*SILENCE,
     };
     let usable = shape::check(&source, &root, schema, problems);
     let document = Document { source: Arc::new(source), root: Arc::new(root) };

@@ -23,6 +23,12 @@ pub struct Engine {
     /// Directories of detectors, or single detector files.
     #[garde(skip)]
     pub detectors: Vec<PathBuf>,
+    /// Directories of exclusions, or single files: times that are neither judged nor learnt.
+    #[garde(skip)]
+    pub exclusions: Vec<PathBuf>,
+    /// Directories of silences, or single files: alerts that are kept and not delivered.
+    #[garde(skip)]
+    pub silences: Vec<PathBuf>,
     /// Directory of handlebars templates that replace the built-in ones of the same name.
     #[garde(skip)]
     pub templates: Option<PathBuf>,
@@ -41,11 +47,13 @@ pub struct Engine {
 }
 
 impl Default for Engine {
-    /// Detectors in `detectors.d`, alerts on the terminal, no logs yet.
+    /// Detectors in `detectors.d`, what tunes them in the folders beside it, alerts on the terminal, no logs yet.
     fn default() -> Self {
         Self {
             logs: BTreeMap::new(),
             detectors: vec![PathBuf::from("detectors.d")],
+            exclusions: vec![PathBuf::from("exclusions.d")],
+            silences: vec![PathBuf::from("silences.d")],
             templates: None,
             state: State::default(),
             sinks: vec![Sink::Stdout(StdoutSink::default())],

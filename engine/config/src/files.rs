@@ -1,14 +1,23 @@
-//! Which files of a directory are detectors.
+//! Which files of a directory are read.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Most detector files in one directory.
+/// Most files in one directory.
 const MAX_FILES: usize = 10_000;
 
 /// The file itself, or the `.yaml` and `.yml` files of a directory by name; hidden ones are none of them.
 /// An error is a rule and a message.
 pub(crate) fn list(path: &Path) -> Result<Vec<PathBuf>, (&'static str, String)> {
+    let files = list_all(path)?;
+    if files.is_empty() {
+        return Err(("no-detectors", format!("`{}` holds no .yaml files", path.display())));
+    }
+    Ok(files)
+}
+
+/// Like [`list`], of a directory that may hold none.
+pub(crate) fn list_all(path: &Path) -> Result<Vec<PathBuf>, (&'static str, String)> {
     let unreadable = |error: std::io::Error| ("unreadable-file", format!("cannot read `{}`: {error}", path.display()));
     if !fs::metadata(path).map_err(unreadable)?.is_dir() {
         return Ok(vec![path.to_owned()]);
@@ -16,12 +25,9 @@ pub(crate) fn list(path: &Path) -> Result<Vec<PathBuf>, (&'static str, String)> 
     let mut files = Vec::new();
     for entry in fs::read_dir(path).map_err(unreadable)? {
         let file = entry.map_err(unreadable)?.path();
-        if is_detector(&file) {
+        if is_meant(&file) {
             files.push(file);
         }
-    }
-    if files.is_empty() {
-        return Err(("no-detectors", format!("`{}` holds no .yaml files", path.display())));
     }
     if files.len() > MAX_FILES {
         return Err(("too-many-files", format!("`{}` holds more than {MAX_FILES} .yaml files", path.display())));
@@ -30,7 +36,7 @@ pub(crate) fn list(path: &Path) -> Result<Vec<PathBuf>, (&'static str, String)> 
     Ok(files)
 }
 
-fn is_detector(file: &Path) -> bool {
+fn is_meant(file: &Path) -> bool {
     let is_yaml = file.extension().is_some_and(|ending| ending == "yaml" || ending == "yml");
     let is_hidden = file.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
     is_yaml && !is_hidden

@@ -4,12 +4,16 @@
 //! its bytes, YAML into a tree with places, the tree against the schema of the types, the typed value, and the rules
 //! across keys.
 
+pub mod beside;
 pub mod detector;
 pub mod engine;
+pub mod exclusion;
 pub mod features;
 pub mod log;
 pub mod model;
 pub mod quantity;
+pub mod selector;
+pub mod silence;
 pub mod sink;
 pub mod sustained;
 
@@ -30,12 +34,14 @@ mod source;
 mod within;
 mod yaml;
 
+pub use beside::{Beside, LoadedFile};
 pub use detector::{
     AlertText, Budget, DEFAULT_EXCEEDANCES_A_DAY, DEFAULT_SUMMARY, Detector, Exclusion, Mode, PolicyKind, Quarantine,
     Respond, Threshold,
 };
 pub use engine::{Engine, Limits, QuarantineMode, QuarantineSettings, Response, State};
 pub use exchange::{ForeignDocument, Item, Tree, detector_problems, read_foreign, read_foreign_bytes};
+pub use exclusion::ExclusionFile;
 pub use features::Features;
 pub use load::{Loaded, LoadedDetector, load, load_detectors};
 pub use log::{Elasticsearch, Log, Preset, TimeField, TimeFormat};
@@ -43,6 +49,8 @@ pub use model::{History, Limit, Model};
 pub use problem::{Problem, Severity};
 pub use quantity::{Quantity, QuantityError};
 pub use schema::{SchemaKind, schema};
+pub use selector::Selector;
+pub use silence::SilenceFile;
 pub use sink::{AlertmanagerSink, FileSink, Format, Sink, SlackSink, StdoutSink, WebhookSink};
 pub use source::Place;
 pub use sustained::{Sustained, SustainedError};

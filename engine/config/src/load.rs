@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::beside::{Beside, Kind};
 use crate::detector::Detector;
 use crate::digest::Digests;
 use crate::document::{self, Document};
@@ -23,6 +24,8 @@ pub struct Loaded {
     pub detectors: Vec<LoadedDetector>,
     /// Detectors with errors, as far as they can be read: to be checked further, never to be run.
     pub broken: Vec<LoadedDetector>,
+    /// What the folders beside detectors.d hold.
+    pub beside: Beside,
     /// What is wrong, by file and line.
     pub problems: Vec<Problem>,
     /// How many files were read.
@@ -102,13 +105,15 @@ pub fn load(path: &Path) -> Loaded {
         }
     }
     let (detectors, broken) = read_all(&found, engine.as_ref(), &mut problems);
-    let files_checked = found.len() + 1;
+    let beside = Beside::load(&engine.clone().unwrap_or_default(), document.as_ref(), &root, &mut problems);
+    let files_checked = found.len() + beside.files.len() + 1;
     let root = if root.as_os_str().is_empty() { PathBuf::from(".") } else { root };
     Loaded {
         engine: engine.unwrap_or_default(),
         root,
         detectors,
         broken,
+        beside,
         problems: in_order(problems),
         files_checked,
         document,
@@ -116,24 +121,31 @@ pub fn load(path: &Path) -> Loaded {
     }
 }
 
-/// Reads detector files, and directories of them, without margay.yaml.
+/// Reads detector files, and directories of them, without margay.yaml. A folder that is named `exclusions.d` or
+/// `silences.d` holds what its name says.
 #[must_use]
 pub fn load_detectors(paths: &[PathBuf], engine: Option<&Engine>) -> Loaded {
-    let (mut problems, mut found) = (Vec::new(), Vec::new());
+    let (mut problems, mut found, mut beside) = (Vec::new(), Vec::new(), Beside::default());
     for path in paths {
+        if let Some(kind) = Kind::of(path) {
+            beside.take(kind, path, &mut problems, |rule, message| Problem::new(path, (1, 1), rule, message));
+            continue;
+        }
         match files::list(path) {
             Ok(files) => take(files, &mut found),
             Err((rule, message)) => problems.push(Problem::new(path, (1, 1), rule, message)),
         }
     }
     let (detectors, broken) = read_all(&found, engine, &mut problems);
+    let files_checked = found.len() + beside.files.len();
     Loaded {
         engine: engine.cloned().unwrap_or_default(),
         root: PathBuf::from("."),
         detectors,
         broken,
+        beside,
         problems: in_order(problems),
-        files_checked: found.len(),
+        files_checked,
         document: None,
         path: PathBuf::new(),
     }

@@ -6,7 +6,9 @@ use serde_json::{Map, Value, json};
 
 use crate::detector::Detector;
 use crate::engine::Engine;
+use crate::exclusion::ExclusionFile;
 use crate::forms;
+use crate::silence::SilenceFile;
 
 /// A kind of file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +17,10 @@ pub enum SchemaKind {
     Engine,
     /// A file of detectors.d.
     Detector,
+    /// A file of exclusions.d.
+    Exclusion,
+    /// A file of silences.d.
+    Silence,
 }
 
 /// The JSON Schema (draft-07) of a kind of file, generated from the types, as editors take it best.
@@ -53,6 +59,8 @@ pub(crate) fn plain(kind: SchemaKind) -> Value {
     let mut schema = match kind {
         SchemaKind::Engine => generator.into_root_schema_for::<Engine>(),
         SchemaKind::Detector => generator.into_root_schema_for::<Detector>(),
+        SchemaKind::Exclusion => generator.into_root_schema_for::<ExclusionFile>(),
+        SchemaKind::Silence => generator.into_root_schema_for::<SilenceFile>(),
     }
     .to_value();
     drop_null_defaults(&mut schema);

@@ -191,6 +191,24 @@ pub struct Alert {
     pub runbook: Option<String>,
     /// Verdicts of the gates in the bucket that opened the episode.
     pub gates: Vec<Gate>,
+    /// The silence that kept this revision from being delivered; left out where none did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silenced: Option<Silenced>,
+}
+
+/// Why people were not told of an alert.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Silenced {
+    /// Name of the silence: its file without the ending.
+    pub silence: String,
+    /// Why it is silent.
+    pub reason: String,
+    /// Who answers for that.
+    pub owner: String,
+    /// When the silence ends.
+    pub until: Time,
+    /// The first revision of the alert that was kept back; those before it were delivered.
+    pub since_revision: u32,
 }
 
 fn entity_schema(_: &mut SchemaGenerator) -> Schema {

@@ -44,6 +44,14 @@ impl Entity {
         self.values[at].as_deref()
     }
 
+    /// Values of the columns with this name, or with this name after the side of the connection:
+    /// `namespace` finds `source_namespace` and `dest_namespace`.
+    pub fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = Option<&'a str>> {
+        let columns = self.columns.iter().zip(&self.values);
+        let is_meant = move |column: &str| column == name || without_side(column) == name;
+        columns.filter(move |(column, _)| is_meant(column)).map(|(_, value)| value.as_deref())
+    }
+
     /// JSON object in column order: how an entity is keyed, stored and shown to machines.
     #[must_use]
     pub fn to_json(&self) -> String {
@@ -59,14 +67,15 @@ impl Entity {
             .columns
             .iter()
             .zip(&self.values)
-            .filter_map(|(column, value)| {
-                let name = SIDES.iter().find_map(|side| column.strip_prefix(side)).unwrap_or(column);
-                value.as_deref().map(|value| (name, value))
-            })
+            .filter_map(|(column, value)| value.as_deref().map(|value| (without_side(column), value)))
             .collect();
         parts.sort_unstable();
         serde_json::to_string(&parts).expect("pairs of texts are JSON")
     }
+}
+
+fn without_side(column: &str) -> &str {
+    SIDES.iter().find_map(|side| column.strip_prefix(side)).unwrap_or(column)
 }
 
 impl fmt::Display for Entity {

@@ -9,7 +9,9 @@ pub mod score;
 pub mod table;
 pub mod time;
 
-pub use alert::{Alert, AlertStatus, Gate, GateName, Incident, ModelInfo, Reading, Records, SuspiciousRecords};
+pub use alert::{
+    Alert, AlertStatus, Gate, GateName, Incident, ModelInfo, Reading, Records, Silenced, SuspiciousRecords,
+};
 pub use digest::digest;
 pub use entity::Entity;
 pub use score::{Direction, Score, ScoreState};

@@ -141,7 +141,7 @@ fn merge(alerts: &[&Alert]) -> SuspiciousRecords {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
-    use margay_core::{Entity, ModelInfo};
+    use margay_core::Entity;
     use serde_json::json;
 
     use super::*;
@@ -151,29 +151,13 @@ mod tests {
     fn alert(id: &str, incident: &str, start: i64, end: i64) -> Alert {
         Alert {
             id: id.to_owned(),
-            revision: 1,
-            status: AlertStatus::Open,
             incident: incident.to_owned(),
             time: Time(end),
             start: Time(start),
             end: Time(end),
             detector: format!("detector-{id}"),
-            tags: Vec::new(),
-            severity: 50,
-            score: 60.0,
-            expected_false_per_week: 0.1,
             entity: Entity::new(["namespace".to_owned()].into(), vec![Some(format!("entity-{id}"))]),
-            description: String::new(),
-            summary: String::new(),
-            features: BTreeMap::new(),
-            suspicious_records: BTreeMap::new(),
-            model: ModelInfo::default(),
-            config_digest: String::new(),
-            data_digest: String::new(),
-            engine_version: String::new(),
-            mitre: Vec::new(),
-            runbook: None,
-            gates: Vec::new(),
+            ..crate::fixture::alert()
         }
     }
 

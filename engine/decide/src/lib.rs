@@ -13,6 +13,8 @@ pub mod incident;
 pub mod measure;
 mod number;
 pub mod rule;
+pub mod selector;
+pub mod silence;
 pub mod tracker;
 
 pub use budget::{History, budget_score};
@@ -20,4 +22,6 @@ pub use episode::{Episode, Event, Peak};
 pub use incident::{Incidents, incidents};
 pub use measure::{alert_id, expected_false_per_week, severity};
 pub use rule::{Judged, Rule};
+pub use selector::{Origin, Selector};
+pub use silence::{Silence, silenced};
 pub use tracker::{Tracker, Verdict, expire, explain, judge};

@@ -36,6 +36,7 @@ pub(crate) fn alerts(features: &[String], entity_columns: &[String]) -> [Alert; 
         mitre: Vec::new(),
         runbook: None,
         gates: Vec::new(),
+        silenced: None,
         ..typical.clone()
     };
     let hostile_row: Map<String, Value> =
@@ -92,6 +93,7 @@ fn typical(features: &[String], entity_columns: &[String]) -> Alert {
         mitre: vec!["T1048".into()],
         runbook: Some("https://runbooks.example/bytes-out".into()),
         gates: vec![Gate { gate: GateName::Score, value: "71.3".into(), limit: "60".into(), passed: true }],
+        silenced: None,
     }
 }
 

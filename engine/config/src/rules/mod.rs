@@ -1,5 +1,6 @@
 //! Rules across keys: what a schema cannot say.
 
+pub(crate) mod beside;
 pub(crate) mod detector;
 pub(crate) mod engine;
 pub(crate) mod naming;

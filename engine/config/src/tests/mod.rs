@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod bad;
+mod beside;
 mod engine;
 mod files;
 mod mutations;

@@ -13,6 +13,8 @@ fn the_schema_files_are_not_stale() {
     for (kind, file) in [
         (SchemaKind::Detector, "detectors.d/detector.schema.json"),
         (SchemaKind::Engine, "examples/engine.schema.json"),
+        (SchemaKind::Exclusion, "examples/calico/exclusions.d/exclusion.schema.json"),
+        (SchemaKind::Silence, "examples/calico/silences.d/silence.schema.json"),
     ] {
         let fresh = format!("{}\n", serde_json::to_string_pretty(&schema(kind)).unwrap());
         let path = repository().join(file);
@@ -42,7 +44,7 @@ fn every_key_has_a_hover_text() {
         }
     }
     let mut missing = Vec::new();
-    for kind in [SchemaKind::Detector, SchemaKind::Engine] {
+    for kind in [SchemaKind::Detector, SchemaKind::Engine, SchemaKind::Exclusion, SchemaKind::Silence] {
         walk(&schema(kind), &format!("{kind:?}"), &mut missing);
     }
     assert_eq!(missing, [""; 0]);

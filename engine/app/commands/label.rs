@@ -1,0 +1,84 @@
+//! `label`: what a person says of an alert.
+
+use anyhow::bail;
+use margay_core::{AlertStatus, Time};
+use margay_render::plain;
+
+use super::silence::find;
+use super::{now, print, print_json};
+use crate::Exit;
+use crate::cli::{Cli, LabelArgs, Output};
+use crate::labels::{Label, labels};
+use crate::open;
+use crate::state::State;
+
+/// Longest note, in characters.
+const NOTE_CHARS_MOST: usize = 2000;
+
+/// Records, removes or lists labels.
+pub fn run(cli: &Cli, args: &LabelArgs) -> anyhow::Result<Exit> {
+    let Some(pipeline) = open::pipeline(&cli.config)? else { return Ok(Exit::Configuration) };
+    let state = &pipeline.state;
+    match (&args.alert, args.verdict) {
+        (None, _) => list(cli, &labels(state)?)?,
+        (Some(id), None) if args.remove => remove(state, id)?,
+        (Some(_), None) => bail!("say whether the alert was real: `true` or `false`, or --remove"),
+        (Some(id), Some(verdict)) => record(cli, state, (id, verdict, args.note.clone()), now())?,
+    }
+    Ok(Exit::Ok)
+}
+
+fn record(cli: &Cli, state: &State, (id, verdict, note): (&str, bool, Option<String>), at: Time) -> anyhow::Result<()> {
+    if note.as_ref().is_some_and(|note| note.chars().count() > NOTE_CHARS_MOST) {
+        bail!("the note is longer than {NOTE_CHARS_MOST} characters");
+    }
+    let alerts = state.alerts()?;
+    let alert = find(&alerts, id)?;
+    let label = Label {
+        alert: alert.id.clone(),
+        detector: alert.detector.clone(),
+        entity: alert.entity.clone(),
+        start: alert.start,
+        end: alert.end,
+        label: verdict,
+        note,
+        at,
+    };
+    let change = state.write()?;
+    change.put_label(&label)?;
+    change.commit()?;
+    if matches!(alert.status, AlertStatus::Open | AlertStatus::Updated) {
+        eprintln!("the alert is still open: the label is about what there is so far; give it again at the end");
+    }
+    match cli.output {
+        Output::Json => print_json(&label),
+        Output::Text => print(&format!("{} is {verdict}\n", label.alert)),
+    }
+}
+
+fn remove(state: &State, id: &str) -> anyhow::Result<()> {
+    let known = labels(state)?;
+    let mut matching = known.iter().filter(|label| !id.is_empty() && label.alert.starts_with(id));
+    let (Some(label), None) = (matching.next(), matching.next()) else {
+        bail!("not exactly one label is of an alert whose id begins with `{id}`; see `margay label --list`");
+    };
+    let change = state.write()?;
+    change.remove_label(&label.alert)?;
+    Ok(change.commit()?)
+}
+
+fn list(cli: &Cli, labels: &[Label]) -> anyhow::Result<()> {
+    if cli.output == Output::Json {
+        return print_json(&labels);
+    }
+    let mut text = String::new();
+    for label in labels {
+        let note = label.note.as_deref().map(plain).unwrap_or_default();
+        let (entity, verdict) = (plain(&label.entity.to_string()), label.label);
+        text.push_str(&format!(
+            "{}  {}  {verdict:<5}  {:<22}  {entity}  {note}\n",
+            label.alert, label.start, label.detector
+        ));
+    }
+    print(&format!("{text}{} labels\n", labels.len()))
+}

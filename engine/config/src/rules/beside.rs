@@ -1,0 +1,37 @@
+//! Rules across the keys of exclusions and silences.
+
+use crate::exclusion::ExclusionFile;
+use crate::rules::Findings;
+use crate::selector::Selector;
+use crate::silence::SilenceFile;
+
+/// Checks everything about an exclusion that one key alone does not show.
+pub(crate) fn exclusion(file: &ExclusionFile, findings: &mut Findings<'_>) {
+    selector(&["selector"], &file.selector, findings);
+    if file.to <= file.from {
+        let message = format!("the exclusion ends at {}, before it begins at {}", file.to, file.from);
+        findings.value(&["to"], "times-cross", message, "`to` must be later than `from`");
+    }
+}
+
+/// Checks everything about a silence that one key alone does not show, but for its expiry, which takes a clock.
+pub(crate) fn silence(file: &SilenceFile, findings: &mut Findings<'_>) {
+    selector(&["selector"], &file.selector, findings);
+    if file.until <= file.from {
+        let message = format!("the silence ends at {}, before it begins at {}", file.until, file.from);
+        findings.value(&["until"], "times-cross", message, "`until` must be later than `from`");
+    } else if file.until.since(file.from) > SilenceFile::LONGEST {
+        let message = format!("a silence of {} is too long", file.until.since(file.from));
+        let hint = format!("at most {}; for longer, raise a threshold of the detector", SilenceFile::LONGEST);
+        findings.value(&["until"], "silence-too-long", message, &hint);
+    }
+}
+
+/// A selector that names nothing would mean everything, which nobody writes on purpose. What it names may have been
+/// left out because it is wrong, which has its own problem.
+pub(crate) fn selector(key: &[&str], selector: &Selector, findings: &mut Findings<'_>) {
+    if selector.is_empty() && findings.problems.is_empty() {
+        let message = "the selector names nothing".to_owned();
+        findings.key(key, "selector-is-empty", message, "everything is written `detectors: [\"*\"]`");
+    }
+}
