@@ -14,7 +14,10 @@ use crate::spec::TimeFormat;
 use crate::time;
 
 /// Rows of a batch at most.
-pub(crate) const BATCH_ROWS_MOST: usize = 8192;
+///
+/// Columns of so many rows stay in the second-level cache, and below the size at which the allocator gives memory
+/// back to the system.
+pub(crate) const BATCH_ROWS_MOST: usize = 4096;
 /// Bytes of text after which a batch is closed with fewer rows.
 const BATCH_BYTES_MOST: usize = 8 * 1024 * 1024;
 
@@ -182,5 +185,5 @@ impl<'a> Gatherer<'a> {
 /// The first value of `slots` that is not null.
 #[inline]
 fn first<'a>(slots: &[usize], values: &[Raw<'a>]) -> Raw<'a> {
-    slots.iter().map(|slot| values[*slot]).find(|value| *value != Raw::Null).unwrap_or_default()
+    slots.iter().map(|slot| values[*slot]).find(|value| !matches!(value, Raw::Null)).unwrap_or_default()
 }

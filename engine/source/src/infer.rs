@@ -112,7 +112,7 @@ impl Seen {
         match value {
             Raw::Null => Self::Nothing,
             Raw::Bool(_) => Self::Bool,
-            Raw::Number(text) => Self::of_number(text),
+            Raw::Number(text) | Raw::Whole(text, _) => Self::of_number(text),
             Raw::List(_) => Self::List,
             Raw::Text(_) | Raw::Escaped(_) | Raw::Object(_) => Self::Text,
         }

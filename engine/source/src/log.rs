@@ -66,7 +66,7 @@ impl Log {
     }
 
     /// Reads what `request` asks for. `sink` is called on several threads, in no particular order, with
-    /// batches of at most 8,192 rows; `progress` with the bytes read since its last call.
+    /// batches of at most 4,096 rows; `progress` with the bytes read since its last call.
     pub fn scan(
         &self,
         request: &Scan,

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanBuilder, Float64Builder, Int64Builder, ListBuilder, StringBuilder, StringViewBuilder,
-    TimestampMillisecondBuilder,
+    ArrayRef, BinaryArray, BinaryBuilder, BooleanBuilder, Float64Builder, Int64Builder, ListBuilder, StringArray,
+    StringBuilder, StringViewArray, TimestampMillisecondBuilder,
 };
 
-use crate::batch::LayoutField;
+use crate::batch::{BATCH_ROWS_MOST, LayoutField};
 use crate::column::{Kind, UTC};
 use crate::raw::Raw;
 use crate::spec::TimeFormat;
@@ -30,7 +30,7 @@ pub(crate) struct Builder {
 
 enum Typed {
     Time(TimestampMillisecondBuilder, TimeFormat),
-    Text(StringViewBuilder),
+    Text(BinaryBuilder),
     Int(Int64Builder),
     Float(Float64Builder),
     Nanos(Float64Builder),
@@ -41,16 +41,7 @@ enum Typed {
 impl Builder {
     /// An empty column.
     pub(crate) fn new(field: &LayoutField, signs_are_null: bool) -> Self {
-        let column = match field.kind {
-            Kind::Time => Typed::Time(TimestampMillisecondBuilder::new().with_timezone(UTC), field.format),
-            Kind::Text => Typed::Text(StringViewBuilder::new()),
-            Kind::Int => Typed::Int(Int64Builder::new()),
-            Kind::Float => Typed::Float(Float64Builder::new()),
-            Kind::Nanos => Typed::Nanos(Float64Builder::new()),
-            Kind::Bool => Typed::Bool(BooleanBuilder::new()),
-            Kind::List => Typed::List(ListBuilder::new(StringBuilder::new())),
-        };
-        Self { column, signs_are_null }
+        Self { column: Typed::new(field.kind, field.format), signs_are_null }
     }
 
     /// Adds a value; false where it does not fit, so that null was added instead.
@@ -82,13 +73,46 @@ impl Builder {
 
     /// The column; the builder is empty afterwards.
     pub(crate) fn finish(&mut self) -> ArrayRef {
-        match &mut self.column {
-            Typed::Time(builder, _) => Arc::new(builder.finish()),
-            Typed::Text(builder) => Arc::new(builder.finish()),
-            Typed::Int(builder) => Arc::new(builder.finish()),
-            Typed::Float(builder) | Typed::Nanos(builder) => Arc::new(builder.finish()),
-            Typed::Bool(builder) => Arc::new(builder.finish()),
-            Typed::List(builder) => Arc::new(builder.finish()),
+        let fresh = self.column.fresh();
+        match std::mem::replace(&mut self.column, fresh) {
+            Typed::Time(mut builder, _) => Arc::new(builder.finish()),
+            Typed::Text(mut builder) => texts(builder.finish()),
+            Typed::Int(mut builder) => Arc::new(builder.finish()),
+            Typed::Float(mut builder) | Typed::Nanos(mut builder) => Arc::new(builder.finish()),
+            Typed::Bool(mut builder) => Arc::new(builder.finish()),
+            Typed::List(mut builder) => Arc::new(builder.finish()),
+        }
+    }
+}
+
+/// Bytes of a text for which there is room at first.
+const TEXT_BYTES: usize = 16;
+
+impl Typed {
+    /// Empty, with room for a batch: a column that grows is copied again and again.
+    fn new(kind: Kind, format: TimeFormat) -> Self {
+        let rows = BATCH_ROWS_MOST;
+        match kind {
+            Kind::Time => Self::Time(TimestampMillisecondBuilder::with_capacity(rows).with_timezone(UTC), format),
+            Kind::Text => Self::Text(BinaryBuilder::with_capacity(rows, rows * TEXT_BYTES)),
+            Kind::Int => Self::Int(Int64Builder::with_capacity(rows)),
+            Kind::Float => Self::Float(Float64Builder::with_capacity(rows)),
+            Kind::Nanos => Self::Nanos(Float64Builder::with_capacity(rows)),
+            Kind::Bool => Self::Bool(BooleanBuilder::with_capacity(rows)),
+            Kind::List => Self::List(ListBuilder::with_capacity(StringBuilder::new(), rows)),
+        }
+    }
+
+    /// Another empty column of the same kind.
+    fn fresh(&self) -> Self {
+        match self {
+            Self::Time(_, format) => Self::new(Kind::Time, *format),
+            Self::Text(_) => Self::new(Kind::Text, TimeFormat::Auto),
+            Self::Int(_) => Self::new(Kind::Int, TimeFormat::Auto),
+            Self::Float(_) => Self::new(Kind::Float, TimeFormat::Auto),
+            Self::Nanos(_) => Self::new(Kind::Nanos, TimeFormat::Auto),
+            Self::Bool(_) => Self::new(Kind::Bool, TimeFormat::Auto),
+            Self::List(_) => Self::new(Kind::List, TimeFormat::Auto),
         }
     }
 }
@@ -101,15 +125,23 @@ fn append<T>(value: Option<T>, push: impl FnOnce(Option<T>)) -> bool {
 }
 
 #[inline]
-fn push_text(builder: &mut StringViewBuilder, raw: Raw<'_>) {
+fn push_text(builder: &mut BinaryBuilder, raw: Raw<'_>) {
     match raw {
         Raw::Null => builder.append_null(),
-        Raw::Text(bytes) => match std::str::from_utf8(bytes) {
-            Ok(text) => builder.append_value(text),
-            Err(_) => builder.append_value(String::from_utf8_lossy(bytes)),
+        Raw::Text(bytes) => builder.append_value(bytes),
+        other => match other.text() {
+            Some(text) => builder.append_value(text.as_bytes()),
+            None => builder.append_null(),
         },
-        other => builder.append_option(other.text()),
     }
+}
+
+/// Texts are checked all at once. What is not UTF-8 becomes `U+FFFD`, so that one odd byte does not hide a row.
+fn texts(bytes: BinaryArray) -> ArrayRef {
+    let texts = StringArray::try_from_binary(bytes.clone()).unwrap_or_else(|_| {
+        bytes.iter().map(|text| text.map(String::from_utf8_lossy)).collect()
+    });
+    Arc::new(StringViewArray::from(&texts))
 }
 
 /// Elements that stand for nothing are left out.

@@ -16,6 +16,8 @@ pub(crate) enum Raw<'a> {
     Escaped(&'a [u8]),
     /// A JSON number.
     Number(&'a [u8]),
+    /// A JSON number of at most fifteen digits and nothing else, with its value.
+    Whole(&'a [u8], i64),
     /// A JSON boolean.
     Bool(bool),
     /// A JSON array with its brackets.
@@ -30,7 +32,7 @@ impl<'a> Raw<'a> {
     pub(crate) fn len(self) -> usize {
         match self {
             Self::Null | Self::Bool(_) => 0,
-            Self::Text(bytes) | Self::Escaped(bytes) | Self::Number(bytes) => bytes.len(),
+            Self::Text(bytes) | Self::Escaped(bytes) | Self::Number(bytes) | Self::Whole(bytes, _) => bytes.len(),
             Self::List(bytes) | Self::Object(bytes) => bytes.len(),
         }
     }
@@ -42,15 +44,16 @@ impl<'a> Raw<'a> {
             Self::Null => None,
             Self::Escaped(bytes) => Some(Cow::Owned(json::unescape(bytes))),
             Self::Bool(value) => Some(Cow::Borrowed(if value { "true" } else { "false" })),
-            Self::Text(bytes) | Self::Number(bytes) | Self::List(bytes) | Self::Object(bytes) => {
-                Some(String::from_utf8_lossy(bytes))
-            }
+            Self::Text(bytes) | Self::Number(bytes) | Self::Whole(bytes, _) => Some(String::from_utf8_lossy(bytes)),
+            Self::List(bytes) | Self::Object(bytes) => Some(String::from_utf8_lossy(bytes)),
         }
     }
 
     /// The value as a whole number; fractions are not.
+    #[inline]
     pub(crate) fn int(self) -> Option<i64> {
         match self {
+            Self::Whole(_, value) => Some(value),
             Self::Number(bytes) => int(bytes),
             Self::Text(bytes) => int(bytes.trim_ascii()),
             _ => None,
@@ -60,6 +63,7 @@ impl<'a> Raw<'a> {
     /// The value as a finite number.
     pub(crate) fn float(self) -> Option<f64> {
         match self {
+            Self::Whole(_, value) => Some(value as f64),
             Self::Number(bytes) => float(bytes),
             Self::Text(bytes) => float(bytes.trim_ascii()),
             _ => None,

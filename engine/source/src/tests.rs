@@ -69,7 +69,7 @@ fn table(batches: &[RecordBatch]) -> Vec<String> {
     let options = FormatOptions::new().with_null("~");
     let mut rows = Vec::new();
     for batch in batches {
-        assert!(batch.num_rows() <= 8192);
+        assert!(batch.num_rows() <= 4096);
         let formats: Vec<ArrayFormatter> =
             batch.columns().iter().skip(2).map(|column| ArrayFormatter::try_new(column, &options).unwrap()).collect();
         for row in 0..batch.num_rows() {

@@ -7,8 +7,10 @@ use crate::raw::Raw;
 use crate::spec::TimeFormat;
 
 /// Milliseconds since 1970, if the value is a time in `format` that margay handles.
+#[inline]
 pub(crate) fn millis(raw: Raw<'_>, format: TimeFormat) -> Option<i64> {
     let millis = match raw {
+        Raw::Whole(_, value) => whole(value, format),
         Raw::Number(bytes) => number(bytes, format),
         Raw::Text(bytes) => match (number(bytes.trim_ascii(), format), format) {
             (None, TimeFormat::Rfc3339 | TimeFormat::Auto) => text(bytes.trim_ascii()),
@@ -28,14 +30,20 @@ pub(crate) fn number_millis(value: f64, format: TimeFormat) -> Option<i64> {
 
 fn number(bytes: &[u8], format: TimeFormat) -> Option<i64> {
     let raw = Raw::Number(bytes);
-    match (raw.int(), format) {
-        (Some(value), TimeFormat::EpochS) => value.checked_mul(1000),
-        (Some(value), TimeFormat::EpochMs) => Some(value),
-        (Some(value), TimeFormat::Auto) => match units_per_milli(value.unsigned_abs() as f64, format)? {
+    match raw.int() {
+        Some(value) => whole(value, format),
+        None => number_millis(raw.float()?, format),
+    }
+}
+
+#[inline]
+fn whole(value: i64, format: TimeFormat) -> Option<i64> {
+    match format {
+        TimeFormat::EpochMs => Some(value),
+        _ => match units_per_milli(value.unsigned_abs() as f64, format)? {
             0.001 => value.checked_mul(1000),
             units => Some(value.div_euclid(units as i64)),
         },
-        _ => number_millis(raw.float()?, format),
     }
 }
 

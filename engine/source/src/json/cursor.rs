@@ -1,5 +1,6 @@
 //! A position in JSON text, and how to get past a value.
 
+use super::digits;
 use crate::raw::Raw;
 
 /// Why a text is not JSON.
@@ -68,23 +69,40 @@ impl<'a> Cursor<'a> {
     }
 
     /// Moves past the value here, after white space.
-    #[inline]
     pub(crate) fn value(&mut self) -> Result<Raw<'a>, Broken> {
+        let mut raw = Raw::Null;
+        self.value_into(&mut raw)?;
+        Ok(raw)
+    }
+
+    /// Moves past the value here, after white space. It is written in place: a value that is handed back is copied
+    /// right after it was written, for which the processor has to wait.
+    #[inline]
+    pub(crate) fn value_into(&mut self, raw: &mut Raw<'a>) -> Result<(), Broken> {
         self.skip_space();
         let (start, first) = (self.at, self.peek());
-        if first == Some(b'"') {
-            return self.string();
+        match first {
+            Some(b'"') => {
+                let (end, escaped) = string_end(self.bytes, start + 1).ok_or(UNCLOSED)?;
+                self.at = end + 1;
+                let inside = &self.bytes[start + 1..end];
+                *raw = if escaped { Raw::Escaped(inside) } else { Raw::Text(inside) };
+            }
+            Some(b'0'..=b'9') => self.number_into(raw),
+            _ => {
+                self.pass()?;
+                let bytes = &self.bytes[start..self.at];
+                *raw = match first {
+                    Some(b'{') => Raw::Object(bytes),
+                    Some(b'[') => Raw::List(bytes),
+                    Some(b'n') => Raw::Null,
+                    Some(b't') => Raw::Bool(true),
+                    Some(b'f') => Raw::Bool(false),
+                    _ => Raw::Number(bytes),
+                };
+            }
         }
-        self.pass()?;
-        let bytes = &self.bytes[start..self.at];
-        Ok(match first {
-            Some(b'{') => Raw::Object(bytes),
-            Some(b'[') => Raw::List(bytes),
-            Some(b'n') => Raw::Null,
-            Some(b't') => Raw::Bool(true),
-            Some(b'f') => Raw::Bool(false),
-            _ => Raw::Number(bytes),
-        })
+        Ok(())
     }
 
     /// Moves past the value here, after white space, that nobody asked for.
@@ -98,10 +116,8 @@ impl<'a> Cursor<'a> {
                 Ok(())
             }
             Some(b'-' | b'0'..=b'9') => {
-                self.at += 1;
-                while matches!(self.peek(), Some(b'0'..=b'9' | b'.' | b'-' | b'+' | b'e' | b'E')) {
-                    self.at += 1;
-                }
+                self.at += 1 + digits::count(&self.bytes[self.at + 1..]);
+                self.rest_of_number();
                 Ok(())
             }
             Some(b'n') => self.word(b"null"),
@@ -114,6 +130,30 @@ impl<'a> Cursor<'a> {
             Some(_) => Err(Broken("a value is missing")),
             None => Err(CUT),
         }
+    }
+
+    /// Moves past a number that starts with a digit here.
+    #[inline]
+    fn number_into(&mut self, raw: &mut Raw<'a>) {
+        let start = self.at;
+        let (count, value) = digits::leading(&self.bytes[start..]);
+        self.at += count;
+        let is_whole = !self.rest_of_number();
+        let bytes = &self.bytes[start..self.at];
+        *raw = match value {
+            Some(value) if is_whole => Raw::Whole(bytes, value),
+            _ => Raw::Number(bytes),
+        };
+    }
+
+    /// Moves past what may follow the digits of a number; true where something does.
+    #[inline]
+    fn rest_of_number(&mut self) -> bool {
+        let start = self.at;
+        while matches!(self.peek(), Some(b'0'..=b'9' | b'.' | b'-' | b'+' | b'e' | b'E')) {
+            self.at += 1;
+        }
+        self.at > start
     }
 
     #[inline]

@@ -1,6 +1,7 @@
 //! JSON, read without building what nobody asked for.
 
 mod cursor;
+mod digits;
 mod paths;
 mod row;
 

@@ -9,14 +9,6 @@ pub(crate) struct Target {
     pub(crate) inner: Option<usize>,
 }
 
-impl Target {
-    /// True where nobody asked for the key.
-    #[inline]
-    pub(crate) fn is_unwanted(self) -> bool {
-        self.slot.is_none() && self.inner.is_none()
-    }
-}
-
 /// Paths and their slots. Node 0 is the row itself.
 #[derive(Clone, Debug)]
 pub(crate) struct Paths {

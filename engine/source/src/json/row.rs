@@ -29,25 +29,40 @@ struct Node {
 /// A key that was seen.
 #[derive(Clone, Debug)]
 struct Key {
-    /// The key with its quotes and the colon.
+    /// The comma before the key, the key with its quotes, and the colon.
     text: Box<[u8]>,
     target: Target,
 }
 
 impl Key {
-    /// True where `rest` starts with the key. Keys are short: words are compared in place, the last one
-    /// overlapping the one before, which is faster than a call of the C library.
+    /// How long the key is where `rest` starts with it, and with a comma unless it is the first of its object.
     #[inline]
-    fn is_next(&self, rest: &[u8]) -> bool {
-        let Some(here) = rest.get(..self.text.len()) else { return false };
-        let (Some(here_last), Some(text_last)) = (here.last_chunk::<8>(), self.text.last_chunk::<8>()) else {
-            return *here == *self.text;
-        };
-        let (here, text) = (here.as_chunks::<8>().0, self.text.as_chunks::<8>().0);
-        let mut words = here.iter().zip(text);
-        words.all(|(here, text)| u64::from_le_bytes(*here) == u64::from_le_bytes(*text))
-            && u64::from_le_bytes(*here_last) == u64::from_le_bytes(*text_last)
+    fn length_in(&self, rest: &[u8], is_first: bool) -> Option<usize> {
+        let text = if is_first { &self.text[1..] } else { &self.text };
+        rest.get(..text.len()).filter(|here| is_same(here, text)).map(<[u8]>::len)
     }
+
+}
+
+/// Compares texts of one length. Keys are short: two words that may overlap are compared in place, which is faster
+/// than a call of the C library.
+#[inline]
+fn is_same(one: &[u8], other: &[u8]) -> bool {
+    if one.len() <= 16
+        && let (Some(start), Some(end)) = (one.first_chunk::<8>(), one.last_chunk::<8>())
+        && let (Some(other_start), Some(other_end)) = (other.first_chunk::<8>(), other.last_chunk::<8>())
+    {
+        let word = |bytes: &[u8; 8]| u64::from_ne_bytes(*bytes);
+        return word(start) == word(other_start) && word(end) == word(other_end);
+    }
+    if one.len() <= 32
+        && let (Some(start), Some(end)) = (one.first_chunk::<16>(), one.last_chunk::<16>())
+        && let (Some(other_start), Some(other_end)) = (other.first_chunk::<16>(), other.last_chunk::<16>())
+    {
+        let word = |bytes: &[u8; 16]| u128::from_ne_bytes(*bytes);
+        return word(start) == word(other_start) && word(end) == word(other_end);
+    }
+    one == other
 }
 
 impl RowReader {
@@ -70,54 +85,56 @@ impl RowReader {
         if !cursor.take(b'{') {
             return Err(Broken("not an object"));
         }
-        if cursor.take(b'}') {
-            return Ok(cursor);
-        }
-        let mut expected = 0;
+        let (mut expected, mut is_first) = (0, true);
         loop {
-            cursor.skip_space();
-            let target = match self.nodes[node].keys.get(expected) {
-                Some(key) if key.is_next(cursor.rest()) => {
-                    cursor.advance(key.text.len());
+            let key = self.nodes[node].keys.get(expected);
+            let found = key.and_then(|key| Some((key.length_in(cursor.rest(), is_first)?, key.target)));
+            let target = match found {
+                Some((length, target)) => {
+                    cursor.advance(length);
                     expected += 1;
-                    key.target
+                    target
                 }
-                _ => {
+                None => {
+                    if cursor.take(b'}') {
+                        return Ok(cursor);
+                    }
+                    if !is_first && !cursor.take(b',') {
+                        return Err(Broken("a comma or a closing brace is missing"));
+                    }
                     let (target, next, after) = self.surprise(node, expected, cursor)?;
                     (expected, cursor) = (next, after);
                     target
                 }
             };
-            if target.is_unwanted() {
-                cursor.pass()?;
-            } else {
-                let value = cursor.value()?;
-                self.store(target, value, slots)?;
-            }
-            if !cursor.take(b',') {
-                break;
+            is_first = false;
+            match target {
+                Target { slot: None, inner: None } => cursor.pass()?,
+                Target { slot: Some(slot), inner: None } => cursor.value_into(&mut slots[slot])?,
+                Target { slot, inner: Some(inner) } => {
+                    let value = cursor.value()?;
+                    if let Some(slot) = slot {
+                        slots[slot] = value;
+                    }
+                    self.inside(inner, value, slots)?;
+                }
             }
         }
-        if cursor.take(b'}') { Ok(cursor) } else { Err(Broken("a comma or a closing brace is missing")) }
     }
 
-    #[inline]
-    fn store<'a>(&mut self, target: Target, value: Raw<'a>, slots: &mut [Raw<'a>]) -> Result<(), Broken> {
-        if let Some(slot) = target.slot {
-            slots[slot] = value;
-        }
-        let Some(inner) = target.inner else { return Ok(()) };
-        for slot in &self.nodes[inner].slots {
+    /// Reads the inside of a value.
+    fn inside<'a>(&mut self, node: usize, value: Raw<'a>, slots: &mut [Raw<'a>]) -> Result<(), Broken> {
+        for slot in &self.nodes[node].slots {
             slots[*slot] = Raw::Null;
         }
         match value {
-            Raw::Object(bytes) => self.object(inner, Cursor::new(bytes), slots).map(|_| ()),
+            Raw::Object(bytes) => self.object(node, Cursor::new(bytes), slots).map(|_| ()),
             _ => Ok(()),
         }
     }
 
-    /// Moves past a key that was not expected. Says what it leads to and which key is expected next: the
-    /// one that followed it before.
+    /// Moves past a key that was not expected in this place or in this form, and space before it. Says what it leads
+    /// to and which key is expected next: the one that followed it before.
     #[cold]
     fn surprise<'a>(
         &mut self,
@@ -125,10 +142,13 @@ impl RowReader {
         expected: usize,
         mut cursor: Cursor<'a>,
     ) -> Result<(Target, usize, Cursor<'a>), Broken> {
+        cursor.skip_space();
         let rest = cursor.rest();
         let keys = &mut self.nodes[node].keys;
-        if let Some(at) = keys.iter().position(|key| key.is_next(rest)) {
-            cursor.advance(keys[at].text.len());
+        let is_here = |key: &Key| key.length_in(rest, true).is_some();
+        let found = if keys.get(expected).is_some_and(is_here) { Some(expected) } else { keys.iter().position(is_here) };
+        if let Some(at) = found {
+            cursor.advance(keys[at].text.len() - 1);
             return Ok((keys[at].target, at + 1, cursor));
         }
         if cursor.peek() != Some(b'"') {
@@ -150,7 +170,7 @@ impl RowReader {
         if has_space || keys.len() >= KEYS_MOST {
             return Ok((target, expected, cursor));
         }
-        keys.insert(expected, Key { text: text.into(), target });
+        keys.insert(expected, Key { text: [b",", text].concat().into(), target });
         Ok((target, expected + 1, cursor))
     }
 }
