@@ -4,6 +4,7 @@ mod clean;
 mod distinct;
 mod expansion;
 mod functions;
+mod ints;
 mod single;
 mod sums;
 mod totals;

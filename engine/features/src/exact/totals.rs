@@ -8,6 +8,7 @@ use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
 use std::sync::Arc;
 
 use super::expansion::{Expansion, two_product};
+use super::ints::IntSums;
 use super::sums::FloatSums;
 
 /// What is made of the totals.
@@ -40,7 +41,7 @@ pub(crate) struct Totals {
 
 #[derive(Debug)]
 enum Sums {
-    Ints(Vec<i128>),
+    Ints(IntSums),
     Floats(FloatSums),
 }
 
@@ -48,14 +49,14 @@ impl Totals {
     /// No groups yet; values come as `Int64` or as `Float64`.
     pub(crate) fn new(statistic: Statistic, input: &DataType) -> Self {
         let ints = *input == DataType::Int64 && !statistic.needs_squares();
-        let sums = if ints { Sums::Ints(Vec::new()) } else { Sums::Floats(FloatSums::default()) };
+        let sums = if ints { Sums::Ints(IntSums::default()) } else { Sums::Floats(FloatSums::default()) };
         Self { statistic, counts: Vec::new(), sums, squares: FloatSums::default() }
     }
 
     fn resize(&mut self, groups: usize) {
         self.counts.resize(groups, 0);
         match &mut self.sums {
-            Sums::Ints(sums) => sums.resize(groups, 0),
+            Sums::Ints(sums) => sums.resize(groups),
             Sums::Floats(sums) => sums.resize(groups),
         }
         if self.statistic.needs_squares() {
@@ -69,7 +70,7 @@ impl Totals {
             return None;
         }
         let sum = || match &self.sums {
-            Sums::Ints(sums) => sums[group] as f64,
+            Sums::Ints(sums) => sums.value(group),
             Sums::Floats(sums) => sums.value(group),
         };
         match self.statistic {
@@ -108,7 +109,7 @@ impl Totals {
     fn drop_first(&mut self, groups: usize) {
         self.counts.drain(..groups);
         match &mut self.sums {
-            Sums::Ints(sums) => drop(sums.drain(..groups)),
+            Sums::Ints(sums) => sums.drop_first(groups),
             Sums::Floats(sums) => sums.drop_first(groups),
         }
         if self.statistic.needs_squares() {
@@ -151,7 +152,7 @@ impl GroupsAccumulator for Totals {
                 let numbers = values[0].as_primitive::<Int64Type>();
                 each_row(numbers, groups, filter, |row, group| {
                     counts[group] += 1;
-                    sums[group] += i128::from(numbers.value(row));
+                    sums.add(group, numbers.value(row));
                 });
             }
             Sums::Floats(sums) => {
@@ -193,7 +194,7 @@ impl GroupsAccumulator for Totals {
 
     fn size(&self) -> usize {
         let sums = match &self.sums {
-            Sums::Ints(sums) => sums.capacity() * size_of::<i128>(),
+            Sums::Ints(sums) => sums.bytes(),
             Sums::Floats(sums) => sums.bytes(),
         };
         self.counts.capacity() * size_of::<u64>() + sums + self.squares.bytes()

@@ -135,23 +135,24 @@ impl Collector {
         for (at, entity) in by_value.iter().enumerate() {
             rank[*entity as usize] = at as u32;
         }
-        let mut order: Vec<u32> = (0..self.entity.len() as u32).collect();
-        let key = |row: u32| (self.bucket_start[row as usize], rank[self.entity[row as usize] as usize]);
-        order.sort_unstable_by_key(|row| key(*row));
-        if let Some(pair) = order.windows(2).find(|pair| key(pair[0]) == key(pair[1])) {
-            let row = pair[0] as usize;
-            let entity = self.entities[self.entity[row] as usize].to_json();
-            return Err(RunError::Repeated { entity, bucket: Time(self.bucket_start[row]) });
+        let rows = self.bucket_start.iter().zip(&self.entity).zip(0..);
+        let mut order: Vec<(i64, u32, u32)> =
+            rows.map(|((start, entity), row)| (*start, rank[*entity as usize], row)).collect();
+        order.sort_unstable();
+        if let Some(pair) = order.windows(2).find(|pair| (pair[0].0, pair[0].1) == (pair[1].0, pair[1].1)) {
+            let (start, rank, _) = pair[0];
+            let entity = self.entities[by_value[rank as usize] as usize].to_json();
+            return Err(RunError::Repeated { entity, bucket: Time(start) });
         }
         if let Some(start) = self.bucket_start.iter().find(|start| Time(**start).floor(plan.bucket).0 != **start) {
             return Err(RunError::OffGrid(Time(*start)));
         }
-        let pick = |row: &u32| *row as usize;
-        let excluded: Vec<bool> = order.iter().map(pick).map(|row| !self.kept[row]).collect();
-        let values = self.values.iter().map(|values| {
-            let picked = order.iter().map(pick).map(|row| if self.kept[row] { values[row] } else { f64::NAN });
-            picked.collect()
-        });
+        let rows = || order.iter().map(|(.., row)| *row as usize);
+        let excluded: Vec<bool> = rows().map(|row| !self.kept[row]).collect();
+        // Column by column, so that each is given up before the next is made.
+        let values = self.values.into_iter();
+        let values = values.map(|values| rows().map(|row| if self.kept[row] { values[row] } else { f64::NAN }).collect());
+        let values = values.collect();
         let is_detailed = |row: usize| {
             let bucket = self.bucket_start[row];
             !self.kept[row] || finish.detailed.as_ref().map_or(self.detailed[row], |buckets| buckets.contains(&bucket))
@@ -159,10 +160,10 @@ impl Collector {
         Ok(FeatureTable {
             bucket: plan.bucket,
             features: plan.features.clone(),
-            values: values.collect(),
-            entity: order.iter().map(pick).map(|row| rank[self.entity[row] as usize]).collect(),
-            bucket_start: order.iter().map(pick).map(|row| Time(self.bucket_start[row])).collect(),
-            detailed: order.iter().map(pick).map(is_detailed).collect(),
+            values,
+            entity: order.iter().map(|(_, rank, _)| *rank).collect(),
+            bucket_start: order.iter().map(|(start, ..)| Time(*start)).collect(),
+            detailed: rows().map(is_detailed).collect(),
             excluded,
             entities: by_value.iter().map(|entity| self.entities[*entity as usize].clone()).collect(),
             covered: finish.covered,

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,19 +11,23 @@ use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Float64Array, RecordBatch, StringArray, TimestampMillisecondArray,
 };
 use arrow::datatypes::{DataType, Field, Float64Type, Schema, SchemaRef, TimeUnit, TimestampMillisecondType};
+use arrow::error::ArrowError;
 use margay_core::{Entity, FeatureTable, Period, Time, TimeRange};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, ParquetMetaData};
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
 use super::{Layout, StoreError, disk, rows};
 
 /// Key of the file's metadata under which the covered buckets stand.
 const COVERED: &str = "margay.covered";
+
+/// Rows that are handed to the writer at once.
+const WRITTEN_ROWS: usize = 8192;
 
 /// A day, UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -92,29 +97,41 @@ impl<'a> DayFile<'a> {
         Ok(Some(table))
     }
 
-    /// Replaces the file; removes it where there is nothing to keep.
-    pub(super) fn write(&self, table: &FeatureTable) -> Result<(), StoreError> {
-        if table.is_empty() && table.covered.is_empty() {
+    /// Replaces the file by what a table says of buckets that start within `range`; removes it where there is nothing
+    /// to keep.
+    pub(super) fn write(&self, table: &FeatureTable, range: TimeRange) -> Result<(), StoreError> {
+        let rows = rows::within(&table.bucket_start, range);
+        let covered = &table.covered[rows::within(&table.covered, range)];
+        if rows.is_empty() && covered.is_empty() {
             return disk::remove(&self.path);
         }
-        let batch = self.batch(table).map_err(|error| StoreError::Layout(error.to_string()))?;
-        let covered = KeyValue::new(COVERED.to_owned(), runs_to_text(&table.covered, self.layout.bucket));
-        // Measured numbers rarely repeat: a dictionary of them costs time and saves nothing.
-        let properties = self.layout.features.iter().fold(
-            WriterProperties::builder()
-                .set_compression(Compression::ZSTD(ZstdLevel::default()))
-                .set_key_value_metadata(Some(vec![covered])),
-            |properties, feature| {
-                properties.set_column_dictionary_enabled(ColumnPath::new(vec![feature.clone()]), false)
-            },
-        );
-        let properties = properties.build();
+        let properties = self.properties(covered);
         let write = |file: File| -> Result<File, ParquetError> {
-            let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties))?;
-            writer.write(&batch)?;
+            let mut writer = ArrowWriter::try_new(file, self.schema(), Some(properties))?;
+            for start in rows.clone().step_by(WRITTEN_ROWS) {
+                writer.write(&self.batch(table, start..rows.end.min(start + WRITTEN_ROWS))?)?;
+            }
             writer.into_inner()
         };
         disk::replace(&self.path, write, |source| StoreError::Write { path: self.path.clone(), source })
+    }
+
+    fn properties(&self, covered: &[Time]) -> WriterProperties {
+        let covered = KeyValue::new(COVERED.to_owned(), runs_to_text(covered, self.layout.bucket));
+        let column = |name: String| ColumnPath::new(vec![name]);
+        let bucket_start = column("bucket_start".to_owned());
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::ZSTD(ZstdLevel::default()))
+            .set_key_value_metadata(Some(vec![covered]))
+            // Whole files are read, so nothing is chosen by statistics.
+            .set_statistics_enabled(EnabledStatistics::None)
+            .set_column_dictionary_enabled(bucket_start.clone(), false)
+            .set_column_encoding(bucket_start, Encoding::DELTA_BINARY_PACKED);
+        // Measured numbers rarely repeat: a dictionary of them costs time and saves nothing.
+        let features = self.layout.features.iter().map(|name| column(format!("feature.{name}")));
+        features
+            .fold(properties, |properties, feature| properties.set_column_dictionary_enabled(feature, false))
+            .build()
     }
 
     fn open(&self) -> Result<Option<ParquetRecordBatchReaderBuilder<File>>, StoreError> {
@@ -148,19 +165,22 @@ impl<'a> DayFile<'a> {
         Arc::new(Schema::new(fields))
     }
 
-    fn batch(&self, table: &FeatureTable) -> Result<RecordBatch, arrow::error::ArrowError> {
-        let starts = TimestampMillisecondArray::from_iter_values(table.bucket_start.iter().map(|start| start.0));
+    fn batch(&self, table: &FeatureTable, rows: Range<usize>) -> Result<RecordBatch, ArrowError> {
+        let starts = table.bucket_start[rows.clone()].iter().map(|start| start.0);
+        let starts = TimestampMillisecondArray::from_iter_values(starts);
         let mut columns: Vec<ArrayRef> = vec![Arc::new(starts.with_timezone("UTC"))];
+        let entity = &table.entity[rows.clone()];
         for column in 0..self.layout.entity_columns.len() {
-            let texts = table.entity.iter().map(|entity| table.entities[*entity as usize].values()[column].as_deref());
+            let texts = entity.iter().map(|entity| table.entities[*entity as usize].values()[column].as_deref());
             columns.push(Arc::new(texts.collect::<StringArray>()));
         }
         for values in &table.values {
-            let numbers = values.iter().map(|number| (!number.is_nan()).then_some(*number));
+            let numbers = values[rows.clone()].iter().map(|number| (!number.is_nan()).then_some(*number));
             columns.push(Arc::new(numbers.collect::<Float64Array>()));
         }
-        columns.push(Arc::new(BooleanArray::from(table.detailed.clone())));
-        columns.push(Arc::new(BooleanArray::from(table.excluded.clone())));
+        for flags in [&table.detailed, &table.excluded] {
+            columns.push(Arc::new(BooleanArray::from(flags[rows.clone()].to_vec())));
+        }
         RecordBatch::try_new(self.schema(), columns)
     }
 

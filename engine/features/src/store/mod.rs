@@ -89,16 +89,15 @@ impl Store {
         days.extend(starts.map(|start| Day::of(*start)));
         for day in days {
             let file = self.file(day);
-            let within = |start: Time| range.contains(start) && day.range().contains(start);
-            let new = rows::select(table, &within);
-            let is_whole = range.start <= day.range().start && day.range().end <= range.end;
-            let old = if is_whole { None } else { file.read()? };
-            let old = old.map(|old| rows::select(&old, &|start| !range.contains(start)));
-            let merged = match old {
-                Some(old) => rows::merge(&self.layout, &[old, new]),
-                None => new,
+            let here = TimeRange { start: range.start.max(day.range().start), end: range.end.min(day.range().end) };
+            let old = if here == day.range() { None } else { file.read()? };
+            let Some(old) = old else {
+                file.write(table, here)?;
+                continue;
             };
-            file.write(&merged)?;
+            let kept = rows::select(&old, &|start| !range.contains(start));
+            let new = rows::select(table, &|start| here.contains(start));
+            file.write(&rows::merge(&self.layout, &[kept, new]), day.range())?;
         }
         Ok(())
     }

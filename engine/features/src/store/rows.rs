@@ -1,10 +1,17 @@
 //! Tables of features, cut and joined.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
-use margay_core::{Entity, FeatureTable, Time};
+use margay_core::{Entity, FeatureTable, Time, TimeRange};
 
 use super::Layout;
+
+/// Places of the times within a range, of ordered times.
+pub(super) fn within(times: &[Time], range: TimeRange) -> Range<usize> {
+    let first = times.partition_point(|time| *time < range.start);
+    first..times.partition_point(|time| *time < range.end).max(first)
+}
 
 /// The rows and covered buckets that start when `keep` says so. Entities without rows stay.
 pub(super) fn select(table: &FeatureTable, keep: &dyn Fn(Time) -> bool) -> FeatureTable {
