@@ -138,9 +138,8 @@ fn push_text(builder: &mut BinaryBuilder, raw: Raw<'_>) {
 
 /// Texts are checked all at once. What is not UTF-8 becomes `U+FFFD`, so that one odd byte does not hide a row.
 fn texts(bytes: BinaryArray) -> ArrayRef {
-    let texts = StringArray::try_from_binary(bytes.clone()).unwrap_or_else(|_| {
-        bytes.iter().map(|text| text.map(String::from_utf8_lossy)).collect()
-    });
+    let texts = StringArray::try_from_binary(bytes.clone())
+        .unwrap_or_else(|_| bytes.iter().map(|text| text.map(String::from_utf8_lossy)).collect());
     Arc::new(StringViewArray::from(&texts))
 }
 

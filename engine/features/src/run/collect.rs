@@ -151,7 +151,8 @@ impl Collector {
         let excluded: Vec<bool> = rows().map(|row| !self.kept[row]).collect();
         // Column by column, so that each is given up before the next is made.
         let values = self.values.into_iter();
-        let values = values.map(|values| rows().map(|row| if self.kept[row] { values[row] } else { f64::NAN }).collect());
+        let values =
+            values.map(|values| rows().map(|row| if self.kept[row] { values[row] } else { f64::NAN }).collect());
         let values = values.collect();
         let is_detailed = |row: usize| {
             let bucket = self.bucket_start[row];

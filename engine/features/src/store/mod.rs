@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use arrow::error::ArrowError;
-use margay_core::{FeatureTable, Period, Time, TimeRange};
+use margay_core::{FeatureTable, Period, TimeRange};
 use parquet::errors::ParquetError;
 
 use day::{Day, DayFile};

@@ -41,7 +41,6 @@ impl Key {
         let text = if is_first { &self.text[1..] } else { &self.text };
         rest.get(..text.len()).filter(|here| is_same(here, text)).map(<[u8]>::len)
     }
-
 }
 
 /// Compares texts of one length. Keys are short: two words that may overlap are compared in place, which is faster
@@ -146,7 +145,8 @@ impl RowReader {
         let rest = cursor.rest();
         let keys = &mut self.nodes[node].keys;
         let is_here = |key: &Key| key.length_in(rest, true).is_some();
-        let found = if keys.get(expected).is_some_and(is_here) { Some(expected) } else { keys.iter().position(is_here) };
+        let found =
+            if keys.get(expected).is_some_and(is_here) { Some(expected) } else { keys.iter().position(is_here) };
         if let Some(at) = found {
             cursor.advance(keys[at].text.len() - 1);
             return Ok((keys[at].target, at + 1, cursor));
