@@ -5,6 +5,7 @@ mod auto;
 mod behaviour;
 #[cfg(test)]
 mod calibration;
+mod carry;
 mod decompose;
 mod distribution;
 mod habit;

@@ -127,7 +127,7 @@ impl Signal {
         let sigma = (own + uncertain).sqrt();
         let (next, next_sigma) = match &self.views {
             Some(views) => {
-                let (pointer, explained) = views.pointer(time, setting.bucket, self.seen);
+                let (pointer, explained) = views.carry.pointer(time, setting.bucket, self.seen);
                 let innovation = views.innovation_sigma(prior).max(floor);
                 (centre + pointer, (innovation.powi(2) + uncertain * (1.0 - explained)).sqrt())
             }

@@ -4,8 +4,9 @@
 use margay_core::{Period, Time};
 use serde::{Deserialize, Serialize};
 
+use crate::carry::Carry;
 use crate::habit::Habit;
-use crate::level::{CLIP_SIGMA, Spread, rate};
+use crate::level::{CLIP_SIGMA, Spread};
 use crate::novelty::Novelty;
 
 /// Buckets of which the mean is judged with the newest one.
@@ -14,12 +15,6 @@ const TOGETHER: usize = 3;
 const RESIDUAL_MAX: f64 = 20.0;
 /// A bucket points to the next one by at most this many spreads.
 const CARRY_SIGMA: f64 = 6.0;
-/// Highest correlation of neighbouring buckets that is believed.
-const MEMORY_MAX: f64 = 0.98;
-/// Buckets after which the correlation is half believed.
-const MEMORY_TRUST: f64 = 20.0;
-/// Days after which the correlation has forgotten half.
-const MEMORY_HALF_LIFE_DAYS: f64 = 2.0;
 /// Smallest spread of the mean of several residuals.
 const MEAN_FLOOR: f64 = 0.05;
 
@@ -29,10 +24,7 @@ pub(crate) struct Views {
     plain: Spread,
     mean: Spread,
     recent: Vec<f32>,
-    carry: f64,
-    carried_at: Option<Time>,
-    covariance: f64,
-    variance: f64,
+    pub(crate) carry: Carry,
     innovation: Spread,
     pub(crate) novelty: Novelty,
     pub(crate) habit: Habit,
@@ -75,19 +67,6 @@ impl Views {
         0.5 * (distance + self.mean_of(distance) / self.mean.sigma(1.0).max(MEAN_FLOOR))
     }
 
-    /// How far the buckets before point away from the seasonal level, and the share of the variance
-    /// that they explain.
-    pub(crate) fn pointer(&self, time: Time, bucket: Period, seen: f64) -> (f64, f64) {
-        let Some(last) = self.carried_at else { return (0.0, 0.0) };
-        if self.variance <= 0.0 {
-            return (0.0, 0.0);
-        }
-        let steps = time.since(last).per(bucket).clamp(1, 10_000) as i32;
-        let trust = seen / (seen + MEMORY_TRUST);
-        let memory = (trust * self.covariance / self.variance).clamp(0.0, MEMORY_MAX).powi(steps);
-        (memory * self.carry, memory * memory)
-    }
-
     /// Standard deviation around where the buckets before point.
     pub(crate) fn innovation_sigma(&self, prior: f64) -> f64 {
         self.innovation.sigma(prior)
@@ -99,13 +78,12 @@ impl Views {
         let distance = self.distance(distances);
         self.remember(distance);
         let (rest, sigma) = distances.seasonal;
-        self.carry = clip(rest, CARRY_SIGMA * sigma);
-        self.carried_at = Some(time);
+        self.carry.pass(time, clip(rest, CARRY_SIGMA * sigma));
     }
 
     /// Forgets where the last buckets were: the level has moved.
     pub(crate) fn reset(&mut self) {
-        self.carry = 0.0;
+        self.carry.reset();
         self.recent.clear();
     }
 
@@ -116,15 +94,8 @@ impl Views {
         self.mean.learn(mean, CLIP_SIGMA, pace.half_life);
         self.remember(distance);
         let (rest, sigma) = distances.seasonal;
-        let clipped = clip(rest, CARRY_SIGMA * sigma);
         self.innovation.learn(next.0, CLIP_SIGMA * next.1, pace.half_life);
-        if self.carried_at == Some(time.minus(pace.bucket)) {
-            let step = rate(distances.seen, MEMORY_HALF_LIFE_DAYS * pace.day);
-            self.covariance += step * (self.carry * clipped - self.covariance);
-            self.variance += step * (self.carry * self.carry - self.variance);
-        }
-        self.carry = clipped;
-        self.carried_at = Some(time);
+        self.carry.learn(time, clip(rest, CARRY_SIGMA * sigma), distances.seen, pace);
         let limit = CLIP_SIGMA * self.plain.sigma(sigma);
         self.plain.learn(distances.plain, limit, pace.half_life);
     }
@@ -171,16 +142,5 @@ mod tests {
         views.pass(Time(200 * 60_000), &distances(4.0));
         views.pass(Time(200 * 60_000), &distances(4.0));
         assert!(views.residual(&distances(4.0)) > alone + 1.0);
-    }
-
-    #[test]
-    fn neighbours_that_move_together_point_the_way() {
-        let mut views = Views::default();
-        for minute in 0..300 {
-            let rest = if (minute / 20) % 2 == 0 { 1.0 } else { -1.0 };
-            views.learn(Time(minute * 60_000), &distances(rest), (rest, 1.0), &PACE);
-        }
-        let (next, explained) = views.pointer(Time(300 * 60_000), Period::MINUTE, 300.0);
-        assert!(next.abs() > 0.6 && explained > 0.4, "{next} {explained}");
     }
 }
