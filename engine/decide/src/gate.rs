@@ -126,10 +126,11 @@ pub(crate) fn points(judged: &Judged) -> f64 {
     if judged.score.score.is_nan() { 0.0 } else { judged.score.score.clamp(0.0, 100.0) }
 }
 
-/// Whether the value lies on the watched side. A model that expects nothing in particular has no sides:
-/// its score alone decides.
+/// Whether the value lies on the watched side. A model that expects nothing in particular has no sides, and neither has a
+/// value that is the expected one, such as that of a rule's bound: the score alone decides.
 fn is_watched(direction: Direction, score: &Score) -> bool {
-    !score.value.is_nan() && (direction == Direction::Both || score.expected.is_nan() || score.side() == direction)
+    let has_no_side = score.expected.is_nan() || score.value == score.expected;
+    !score.value.is_nan() && (direction == Direction::Both || has_no_side || score.side() == direction)
 }
 
 /// Distance from the expected value, in the feature's unit.
@@ -144,7 +145,8 @@ fn relative_deviation(score: &Score) -> f64 {
 }
 
 fn side(score: &Score) -> &'static str {
-    if score.value.is_nan() || score.expected.is_nan() { "none" } else { watched(score.side()) }
+    let has_none = score.value.is_nan() || score.expected.is_nan() || score.value == score.expected;
+    if has_none { "none" } else { watched(score.side()) }
 }
 
 fn watched(direction: Direction) -> &'static str {
@@ -152,5 +154,25 @@ fn watched(direction: Direction) -> &'static str {
         Direction::Above => "above",
         Direction::Below => "below",
         Direction::Both => "both",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_at_the_bound_of_a_rule_is_on_either_side_of_it() {
+        let at = |value: f64| Score {
+            value,
+            expected: 0.0,
+            lower: 0.0,
+            upper: f64::INFINITY,
+            score: 100.0,
+            state: ScoreState::Scored,
+        };
+        assert!(is_watched(Direction::Below, &at(0.0)) && is_watched(Direction::Above, &at(0.0)));
+        assert!(!is_watched(Direction::Below, &at(1.0)) && !is_watched(Direction::Below, &at(f64::NAN)));
+        assert_eq!((side(&at(0.0)), side(&at(1.0))), ("none", "above"));
     }
 }
