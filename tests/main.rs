@@ -8,6 +8,7 @@ mod demo;
 mod detectors;
 mod examples;
 mod files;
+mod import;
 mod init;
 mod language_server;
 mod repeat;

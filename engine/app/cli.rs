@@ -62,6 +62,8 @@ pub enum Command {
     Silence(SilenceArgs),
     /// Say whether an alert was real: that tunes thresholds, and keeps real incidents out of training.
     Label(LabelArgs),
+    /// Convert rules of another tool to detectors, and list what cannot be converted.
+    Import(ImportArgs),
     /// Write seeded Calico logs of a small cluster.
     Generate(GenerateArgs),
     /// Print a completion script for a shell.
@@ -268,6 +270,32 @@ pub struct LabelArgs {
     /// List all labels.
     #[arg(long, conflicts_with_all = ["alert", "verdict", "note", "remove"])]
     pub list: bool,
+}
+
+/// Arguments of `import`.
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// The tool whose rules they are.
+    #[arg(value_enum)]
+    pub format: ImportFormat,
+    /// The rules.
+    #[arg(required = true, value_hint = ValueHint::FilePath)]
+    pub files: Vec<PathBuf>,
+    /// Write each detector to a file of this folder; without it, they are printed.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub out: Option<PathBuf>,
+    /// The log that all rules are about; without it, the one with the rule's data set or index.
+    #[arg(long, value_name = "NAME")]
+    pub log_name: Option<String>,
+}
+
+/// Tools whose rules can be converted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ImportFormat {
+    /// Calico's GlobalAlert and GlobalAlertTemplate.
+    Globalalert,
+    /// ElastAlert and ElastAlert 2.
+    Elastalert,
 }
 
 /// Arguments of `generate`.

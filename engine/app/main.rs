@@ -80,6 +80,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Alerts(args) => commands::alerts::run(cli, args),
         Command::Silence(args) => commands::silence::run(cli, args),
         Command::Label(args) => commands::label::run(cli, args),
+        Command::Import(args) => commands::import::run(cli, args),
         Command::Generate(args) => commands::generate::run(cli, args),
         Command::Completions { shell } => commands::schema::completions(*shell),
         Command::Man => commands::schema::manual(),

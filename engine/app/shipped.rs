@@ -35,3 +35,19 @@ pub fn write(dir: &Path) -> std::io::Result<()> {
     }
     Ok(())
 }
+
+/// The file of [`DETECTORS`] that editors check the others by.
+const SCHEMA: &str = "detector.schema.json";
+
+/// Writes the schema into `dir`, unless there is one.
+///
+/// # Errors
+/// The folder cannot be written.
+pub fn write_schema(dir: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(dir)?;
+    let path = dir.join(SCHEMA);
+    match DETECTORS.iter().find(|(name, _)| *name == SCHEMA) {
+        Some((_, text)) if !path.exists() => std::fs::write(path, text),
+        _ => Ok(()),
+    }
+}

@@ -240,7 +240,9 @@ pub fn preset_schema(engine: &config::Engine, log: &str) -> Option<SchemaRef> {
     Log::open(spec).ok().map(|log| log.schema())
 }
 
-fn preset(preset: config::Preset) -> Preset {
+/// A known log as the source stage names it.
+#[must_use]
+pub fn preset(preset: config::Preset) -> Preset {
     match preset {
         config::Preset::CalicoFlows => Preset::CalicoFlows,
         config::Preset::CalicoDns => Preset::CalicoDns,

@@ -5,6 +5,7 @@ pub mod check;
 pub mod demo;
 pub mod explain;
 pub mod generate;
+pub mod import;
 pub mod init;
 pub mod label;
 pub mod replay;

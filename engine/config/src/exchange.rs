@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+use garde::Validate;
+use serde::de::DeserializeOwned;
 use serde_json::Number;
 
 use crate::detector::Detector;
@@ -143,20 +145,38 @@ fn item(node: &Node) -> Item {
     Item { place: node.place, tree }
 }
 
-/// What is wrong with the text of a detector that is to become the file `path`.
+/// What is wrong with bytes that are, or are to become, a file of a kind.
 #[must_use]
-pub fn detector_problems(path: &Path, text: &str, engine: Option<&Engine>) -> Vec<Problem> {
+pub fn text_problems(kind: SchemaKind, path: &Path, bytes: &[u8], engine: Option<&Engine>) -> Vec<Problem> {
     let mut problems = Vec::new();
-    match Source::from_bytes(path, text.as_bytes()) {
-        Ok(source) => {
-            let (document, detector) = document::parse::<Detector>(source, SchemaKind::Detector, &mut problems);
-            if let (Some(document), Some(detector)) = (&document, &detector) {
-                rules::detector::check(detector, engine, &mut Findings { document, problems: &mut problems });
+    match Source::from_bytes(path, bytes) {
+        Ok(source) => match kind {
+            SchemaKind::Engine => checked(source, kind, rules::engine::check, &mut problems),
+            SchemaKind::Detector => {
+                let rules = |detector: &Detector, findings: &mut Findings<'_>| {
+                    rules::detector::check(detector, engine, findings);
+                };
+                checked(source, kind, rules, &mut problems);
             }
-        }
+            SchemaKind::Exclusion => checked(source, kind, rules::beside::exclusion, &mut problems),
+            SchemaKind::Silence => checked(source, kind, rules::beside::silence, &mut problems),
+        },
         Err(problem) => problems.push(*problem),
     }
-    in_order(problems)
+    document::cut(path, problems)
+}
+
+/// Adds what the schema and the rules across keys say of a text.
+fn checked<T: DeserializeOwned + Validate<Context = ()>>(
+    source: Source,
+    kind: SchemaKind,
+    rules: impl Fn(&T, &mut Findings<'_>),
+    problems: &mut Vec<Problem>,
+) {
+    let (document, value) = document::parse::<T>(source, kind, problems);
+    if let (Some(document), Some(value)) = (&document, &value) {
+        rules(value, &mut Findings { document, problems });
+    }
 }
 
 #[cfg(test)]
@@ -188,9 +208,9 @@ mod tests {
     #[test]
     fn a_written_detector_is_read_back() {
         let good = "name: a\nlog: flows\nentity: [x]\nfeatures: { n: count(*) }\nmodel: { limit: { above: 1 } }\n";
-        assert_eq!(detector_problems(Path::new("a.yaml"), good, None), []);
-        let rules: Vec<String> =
-            detector_problems(Path::new("b.yaml"), good, None).into_iter().map(|problem| problem.rule).collect();
+        let problems = |name: &str| text_problems(SchemaKind::Detector, Path::new(name), good.as_bytes(), None);
+        assert_eq!(problems("a.yaml"), []);
+        let rules: Vec<String> = problems("b.yaml").into_iter().map(|problem| problem.rule).collect();
         assert_eq!(rules, ["name-is-not-file-name"]);
     }
 }

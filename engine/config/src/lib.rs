@@ -40,7 +40,7 @@ pub use detector::{
     Respond, Threshold,
 };
 pub use engine::{Engine, Limits, QuarantineMode, QuarantineSettings, Response, State};
-pub use exchange::{ForeignDocument, Item, Tree, detector_problems, read_foreign, read_foreign_bytes};
+pub use exchange::{ForeignDocument, Item, Tree, read_foreign, read_foreign_bytes, text_problems};
 pub use exclusion::ExclusionFile;
 pub use features::Features;
 pub use load::{Loaded, LoadedDetector, load, load_detectors};
