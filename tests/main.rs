@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod check;
+mod continuous_integration;
 mod demo;
 mod detectors;
 mod examples;
@@ -11,6 +12,7 @@ mod files;
 mod import;
 mod init;
 mod language_server;
+mod malformed;
 mod repeat;
 mod reports;
 mod support;
