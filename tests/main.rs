@@ -5,6 +5,7 @@
 mod bad_input;
 mod check;
 mod continuous_integration;
+mod daemon;
 mod demo;
 mod detectors;
 mod examples;

@@ -2,7 +2,8 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -44,10 +45,71 @@ impl Home {
         std::fs::read_to_string(self.path(name)).unwrap()
     }
 
+    /// Starts margay in the folder; what it says goes to a file.
+    pub fn spawn(&self, name: &str, args: &[&str]) -> Daemon {
+        let log = self.path(&format!("{name}.log"));
+        let stderr = std::fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
+        let child = command(self.dir.path(), args).stdout(Stdio::null()).stderr(stderr).spawn().unwrap();
+        Daemon { child, log }
+    }
+
     /// Runs margay in the folder.
     pub fn margay(&self, args: &[&str]) -> Ran {
         run(self.dir.path(), args)
     }
+}
+
+/// A margay that goes on; killed when dropped.
+pub struct Daemon {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Daemon {
+    /// What it said so far.
+    pub fn said(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// Ends it as nothing else does.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Sends SIGTERM, and returns the exit code.
+    #[track_caller]
+    pub fn terminate(&mut self) -> Option<i32> {
+        let told = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
+        assert!(told.success());
+        wait("the end after SIGTERM", || self.child.try_wait().unwrap().is_some());
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// How long something may take that takes seconds.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits for what takes seconds.
+#[track_caller]
+pub fn wait(what: &str, mut is_there: impl FnMut() -> bool) {
+    let latest = Instant::now() + PATIENCE;
+    while !is_there() {
+        assert!(Instant::now() < latest, "{what}: not within {PATIENCE:?}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// How often a test repeats what takes long: a few times, or as often as the variable says.
+pub fn rounds(variable: &str, few: i64) -> i64 {
+    std::env::var(variable).ok().map_or(few, |rounds| rounds.parse().expect("a number"))
 }
 
 /// What a command ended with.
@@ -73,18 +135,18 @@ impl Ran {
 
 /// Runs margay in a folder.
 pub fn run(dir: &Path, args: &[&str]) -> Ran {
-    let Output { status, stdout, stderr } = Command::new(env!("CARGO_BIN_EXE_margay"))
-        .args(args)
-        .current_dir(dir)
-        .env_remove("MARGAY_CONFIG")
-        .env_remove("MARGAY_LOG")
-        .output()
-        .unwrap();
+    let Output { status, stdout, stderr } = command(dir, args).output().unwrap();
     Ran {
         code: status.code().unwrap_or(-1),
         stdout: String::from_utf8(stdout).unwrap(),
         stderr: String::from_utf8(stderr).unwrap(),
     }
+}
+
+fn command(dir: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_margay"));
+    command.args(args).current_dir(dir).env_remove("MARGAY_CONFIG").env_remove("MARGAY_LOG");
+    command
 }
 
 /// Copies a folder with everything in it.

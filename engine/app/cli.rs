@@ -148,13 +148,17 @@ pub struct RunArgs {
     /// One cycle, then end.
     #[arg(long)]
     pub once: bool,
-    /// Act as if it were this time (RFC 3339, or a date).
+    /// With --once: act as if it were this time (RFC 3339, or a date). Without: end at this time.
     #[arg(long, value_name = "TIME")]
     pub until: Option<Time>,
+    /// Begin at this time, on a clock that jumps over every wait: a day of history in seconds, to see what the daemon
+    /// would have done. Ends at --until.
+    #[arg(long, value_name = "TIME", requires = "until", conflicts_with = "once")]
+    pub accelerated_from: Option<Time>,
     /// Train every detector at the end of the cycle, besides the daily schedule.
-    #[arg(long)]
+    #[arg(long, requires = "once")]
     pub train: bool,
-    /// Write this cycle's scores (.csv or .parquet).
+    /// Write the scores (.csv or .parquet).
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub scores: Option<PathBuf>,
 }

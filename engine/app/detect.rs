@@ -3,7 +3,7 @@
 //! The result depends on the features alone: the same buckets in one run or in many give the same
 //! scores and events. Training happens at UTC midnights of bucket time, never of the wall clock.
 
-use margay_core::{Entity, FeatureTable, GateName, Period, Score, ScoreState, Time};
+use margay_core::{Entity, FeatureTable, GateName, Period, Score, ScoreState, Time, TimeRange};
 use margay_decide::{Event, Judged, Rule, Verdict, budget_score, expire, explain, judge};
 use margay_model::{Observation, Snapshot};
 
@@ -85,6 +85,9 @@ impl Memory {
         let from = self.next.unwrap_or(Time::MIN);
         let buckets = table.covered.iter().copied().filter(|&start| from <= start && start.plus(table.bucket) <= until);
         for bucket in buckets {
+            if let Some(next) = self.next {
+                self.gaps.note(TimeRange { start: next, end: bucket });
+            }
             self.train_if_due(judgement, &index, bucket, &mut outcome);
             self.step(judgement, &index, bucket, wish, &mut outcome);
             self.next = Some(bucket.plus(table.bucket));
@@ -94,6 +97,14 @@ impl Memory {
         }
         outcome.told.sort_by(|a, b| (a.time, &a.entity).cmp(&(b.time, &b.entity)));
         outcome
+    }
+
+    /// Whether judging up to `until` may train, so that the table must reach back.
+    #[must_use]
+    pub fn trains_before(&self, until: Time) -> bool {
+        let Some(started) = self.started else { return true };
+        let last = self.trained_until.unwrap_or_else(|| started.floor(TRAIN_EVERY));
+        until.floor(TRAIN_EVERY) > last
     }
 
     /// Trains on everything before the first bucket not yet judged, besides the schedule.

@@ -9,9 +9,11 @@ use margay_features::{Feed, Layout, Limits, Plan, Store, StoreError, aggregate};
 use margay_source::{FileInfo, Flow, Log, Scan, ScanReport};
 use tracing::{info, warn};
 
+use crate::changes::changed;
 use crate::progress::Progress;
+use crate::records::Ingested;
 use crate::specs::Definition;
-use crate::state::{Ingested, State, StateError};
+use crate::state::{State, StateError};
 
 /// Files remembered after they were removed, at most; the oldest go first.
 const GONE_FILES_MOST: usize = 10_000;
@@ -46,14 +48,6 @@ pub struct LogReport {
 /// Why a log's features could not be brought up to date at all.
 #[derive(Debug, thiserror::Error)]
 pub enum IngestError {
-    /// A feature store failed.
-    #[error("features of {detector} cannot be kept")]
-    Store {
-        /// Whose.
-        detector: String,
-        /// Why.
-        source: StoreError,
-    },
     /// The state failed.
     #[error(transparent)]
     State(#[from] StateError),
@@ -119,31 +113,76 @@ fn ingest_group(
         *scanned.lock().expect("one producer") = done;
     });
     let scanned = scanned.into_inner().expect("one producer");
-    let files = remember(log, &known, &scanned);
     report.rows += scanned.rows;
+    let mut made = Vec::new();
     for (ready, table) in group.iter().zip(tables) {
         let name = &ready.definition.name;
-        match table {
-            Ok(table) => {
-                let kept = ready.store.write(&table, work.buckets);
-                kept.map_err(|source| IngestError::Store { detector: name.clone(), source })?;
-                let change = state.write()?;
-                change.put_ingested(&ready.key(), &files)?;
-                change.commit()?;
-                report.changed.insert(name.clone(), work.buckets);
-                if work.buckets == TimeRange::ALL {
-                    report.fresh.insert(name.clone(), Arc::new(table));
-                }
-            }
-            Err(error) => {
-                warn!(detector = name, %error, "features could not be made");
-                report.failed.insert(name.clone(), chain(&error));
+        let change = table.map_err(|error| chain(&error)).and_then(|table| {
+            let changed = changes(ready, &table, work.buckets).map_err(|error| chain(&error))?;
+            Ok(Made { ready, table, changed })
+        });
+        match change {
+            Ok(one) => made.push(one),
+            Err(reason) => {
+                warn!(detector = name, reason, "features could not be made");
+                report.failed.insert(name.clone(), reason);
             }
         }
     }
+    let files = remember(log, &known, &scanned);
+    store(made, state, (work.buckets, files), report)?;
     info!(log = group[0].definition.query.log, rows = scanned.rows, bad_rows = scanned.bad_rows, "log read");
     report.scan = Some(scanned);
     Ok(())
+}
+
+/// Features of a detector that are to be stored.
+struct Made<'a> {
+    ready: &'a Ready,
+    table: FeatureTable,
+    changed: Option<TimeRange>,
+}
+
+/// What is about to change of the stored features; everything on the first pass.
+fn changes(ready: &Ready, table: &FeatureTable, buckets: TimeRange) -> Result<Option<TimeRange>, StoreError> {
+    if buckets == TimeRange::ALL {
+        return Ok(Some(buckets));
+    }
+    Ok(changed(&ready.store.read(buckets)?, table))
+}
+
+/// Stores features and remembers the files that they include. What changes is marked before it does: should the
+/// process end in between, the next one still knows that rows came late.
+fn store(
+    made: Vec<Made>,
+    state: &State,
+    (buckets, files): (TimeRange, Ingested),
+    report: &mut LogReport,
+) -> Result<(), StateError> {
+    let mark = state.write()?;
+    for one in &made {
+        if let Some(range) = one.changed {
+            mark.mark_dirty(&one.ready.key(), range, state.dirty(&one.ready.key())?)?;
+        }
+    }
+    mark.commit()?;
+    let remembered = state.write()?;
+    for Made { ready, table, changed } in made {
+        let name = &ready.definition.name;
+        if changed.is_some()
+            && let Err(error) = ready.store.write(&table, buckets)
+        {
+            warn!(detector = name, error = chain(&error), "features could not be stored");
+            report.failed.insert(name.clone(), chain(&error));
+            continue;
+        }
+        remembered.put_ingested(&ready.key(), &files)?;
+        report.changed.extend(changed.map(|range| (name.clone(), range)));
+        if buckets == TimeRange::ALL {
+            report.fresh.insert(name.clone(), Arc::new(table));
+        }
+    }
+    remembered.commit()
 }
 
 /// Which files to read, and for which time.
@@ -201,7 +240,7 @@ fn remember(log: &Log, known: &Ingested, scanned: &ScanReport) -> Ingested {
     for (_, fingerprint) in gone.iter().take(gone.len().saturating_sub(GONE_FILES_MOST)) {
         files.remove(fingerprint);
     }
-    Ingested { files }
+    Ingested { files, rows: known.rows + scanned.rows }
 }
 
 fn scanned_span(report: &ScanReport) -> Option<TimeRange> {
@@ -216,7 +255,7 @@ fn union(group: &[&Ready]) -> Vec<String> {
 }
 
 /// The detector of that name, if it can run.
-pub fn find<'a>(ready: &'a [Ready], name: &str) -> Option<&'a Ready> {
+pub fn find<'a>(ready: &'a [Arc<Ready>], name: &str) -> Option<&'a Arc<Ready>> {
     ready.iter().find(|ready| ready.definition.name == name)
 }
 

@@ -8,6 +8,12 @@ use margay_model::{Model, Spec};
 use serde::{Deserialize, Serialize};
 
 use crate::exempt::Exempts;
+use crate::records::Gaps;
+
+/// Buckets in which a newcomer must be seen where it gets crowded.
+const DOOR_BUCKETS: u8 = 3;
+/// Newcomers that are remembered at a time; where there are more, all of them begin anew.
+const DOOR_ENTITIES_MOST: usize = 10_000;
 
 /// What a detector asks of the stages.
 #[derive(Clone, Debug)]
@@ -55,6 +61,9 @@ pub struct Memory {
     pub(crate) over_limit: u64,
     pub(crate) episodes_closed: u64,
     pub(crate) episode_buckets: u64,
+    pub(crate) gaps: Gaps,
+    /// Entities that wait to be seen more often, and in how many buckets they were seen.
+    pub(crate) at_the_door: BTreeMap<Entity, u8>,
 }
 
 impl Memory {
@@ -79,6 +88,8 @@ impl Memory {
             over_limit: 0,
             episodes_closed: 0,
             episode_buckets: 0,
+            gaps: Gaps::default(),
+            at_the_door: BTreeMap::new(),
         }
     }
 
@@ -118,6 +129,12 @@ impl Memory {
         self.covered_buckets
     }
 
+    /// Stretches without a row of the log.
+    #[must_use]
+    pub fn gaps(&self) -> &Gaps {
+        &self.gaps
+    }
+
     /// The score threshold in force.
     #[must_use]
     pub fn threshold(&self) -> f64 {
@@ -151,9 +168,28 @@ impl Memory {
         }
     }
 
-    /// Makes room for an entity that was never seen before; `None` where there are too many.
+    /// How full the list of entities is: `ok`, `soft_limit` or `hard_limit`.
+    #[must_use]
+    pub fn fullness(&self, judgement: &Judgement) -> &'static str {
+        match self.trackers.len() {
+            known if known >= judgement.entities_most => "hard_limit",
+            known if known >= soft_limit(judgement.entities_most) => "soft_limit",
+            _ => "ok",
+        }
+    }
+
+    /// When the entities will be mature, should they learn on as fast as until now.
+    #[must_use]
+    pub fn mature_at(&self, maturity: f64) -> Option<Time> {
+        let (started, next) = (self.started?, self.next?);
+        let rest = next.since(started).0 as f64 * (1.0 - maturity) / maturity;
+        (maturity < 1.0 && rest.is_finite()).then(|| next.plus(Period(rest as i64)))
+    }
+
+    /// Makes room for an entity that was never seen before; `None` where there are too many. Where it gets crowded, an
+    /// entity enters once it has been seen in three buckets: names that come once take no room.
     pub(crate) fn enter(&mut self, entity: &Entity, bucket: Time, most: usize) -> Option<usize> {
-        if self.trackers.len() >= most {
+        if self.trackers.len() >= most || !self.may_pass(entity, most) {
             return None;
         }
         let at = self.model.entity(entity);
@@ -162,5 +198,84 @@ impl Memory {
         self.last_seen.push(bucket);
         self.states.push(ScoreState::NoData);
         Some(at)
+    }
+
+    fn may_pass(&mut self, entity: &Entity, most: usize) -> bool {
+        if self.trackers.len() < soft_limit(most) {
+            return true;
+        }
+        if let Some(seen) = self.at_the_door.get_mut(entity) {
+            *seen += 1;
+            return *seen >= DOOR_BUCKETS && self.at_the_door.remove(entity).is_some();
+        }
+        if self.at_the_door.len() >= DOOR_ENTITIES_MOST {
+            self.at_the_door.clear();
+        }
+        self.at_the_door.insert(entity.clone(), 1);
+        false
+    }
+}
+
+/// Entities from which on newcomers must be seen more often.
+fn soft_limit(most: usize) -> usize {
+    most - most / 5
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use std::sync::Arc;
+
+    use margay_core::Direction;
+    use margay_model::Kind;
+
+    use super::*;
+
+    fn judgement(most: usize) -> Judgement {
+        Judgement {
+            model: Spec {
+                kind: Kind::Limit(margay_model::Limit { above: Some(1.0), below: None }),
+                direction: Direction::Above,
+                bucket: Period::MINUTE,
+                features: vec!["x".to_owned()],
+                seed: 1,
+            },
+            history: Period::DAY,
+            rule: Rule {
+                features: vec!["x".to_owned()],
+                score: 30.0,
+                direction: Direction::Above,
+                min_dev: None,
+                min_rel_dev: None,
+                min_value: None,
+                sustained: (1, 1),
+                bucket: Period::MINUTE,
+                refractory: None,
+            },
+            volume: vec![None],
+            fill: vec![Fill::Zero],
+            budget: None,
+            exclusion: String::new(),
+            exempts: crate::exempt::Exempts::default(),
+            entities_most: most,
+        }
+    }
+
+    fn entity(name: &str) -> Entity {
+        Entity::new(Arc::from(["app".to_owned()]), vec![Some(name.to_owned())])
+    }
+
+    #[test]
+    fn where_it_gets_crowded_names_that_come_once_take_no_room() {
+        let judgement = judgement(10);
+        let mut memory = Memory::new(&judgement);
+        let mut enter = |name: &str| memory.enter(&entity(name), Time(0), 10).is_some();
+        assert!((0..8).all(|at| enter(&format!("first-{at}"))));
+        assert!((0..1000).all(|at| !enter(&format!("random-{at}"))));
+        assert_eq!([enter("steady"), enter("steady"), enter("steady")], [false, false, true]);
+        assert_eq!([enter("last"), enter("last"), enter("last")], [false, false, true]);
+        assert_eq!([enter("more"), enter("more"), enter("more"), enter("more")], [false; 4]);
+        assert_eq!(memory.fullness(&judgement), "hard_limit");
     }
 }

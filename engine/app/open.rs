@@ -1,7 +1,9 @@
 //! Opens everything a command works on: configuration, logs, plans, state, sinks.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use margay_config::{Loaded, LoadedDetector, Mode, Problem, Severity};
 use margay_deliver::Sink;
@@ -10,8 +12,9 @@ use margay_render::Templates;
 use margay_source::Log;
 
 use crate::beside;
-use crate::ingest::{Ready, chain, open_store};
+use crate::ingest::{Ready, chain, open_store, threads};
 use crate::labels;
+use crate::lanes::Lanes;
 use crate::lint;
 use crate::outlet::{Form, Outlet};
 use crate::pipeline::Pipeline;
@@ -22,20 +25,36 @@ use crate::state::State;
 /// Groups that a query may form at most: one for each entity and bucket.
 const GROUPS_MOST: u64 = 50_000_000;
 
+/// What a daemon hands on to a pipeline that it opens.
+#[derive(Clone, Default)]
+pub struct Shared {
+    /// The store that is open already, and its folder.
+    pub state: Option<(PathBuf, Arc<State>)>,
+    /// Set when no more work should begin.
+    pub stop: Arc<AtomicBool>,
+}
+
 /// Opens what the configuration names. Detectors with problems are left out and said so; good neighbours run.
 /// `None` where it is refused: the configuration is wrong, or nothing is left to run. The problems were printed.
 ///
 /// # Errors
 /// The state cannot be opened.
 pub fn pipeline(config: &Path) -> anyhow::Result<Option<Pipeline>> {
-    let loaded = margay_config::load(config);
-    let templates = Templates::load(specs::templates_dir(&loaded).as_deref());
+    load(config, &margay_config::load(config), &Shared::default())
+}
+
+/// Opens what a loaded configuration names; as [`pipeline`].
+///
+/// # Errors
+/// The state cannot be opened.
+pub fn load(config: &Path, loaded: &Loaded, shared: &Shared) -> anyhow::Result<Option<Pipeline>> {
+    let templates = Templates::load(specs::templates_dir(loaded).as_deref());
     let mut problems = loaded.problems.clone();
     let engine_is_wrong = problems.iter().any(|one| one.severity == Severity::Error && one.file == config);
     let templates = match templates {
         Ok(templates) => templates,
         Err(errors) => {
-            problems.extend(errors.into_iter().map(|error| lint::template_problem(&loaded, error)));
+            problems.extend(errors.into_iter().map(|error| lint::template_problem(loaded, error)));
             Templates::load(None).map_err(|errors| anyhow::anyhow!("built-in template {}", errors[0].name))?
         }
     };
@@ -57,21 +76,25 @@ pub fn pipeline(config: &Path) -> anyhow::Result<Option<Pipeline>> {
         return Ok(None);
     }
     let state_dir = loaded.root.join(&loaded.engine.state.dir);
-    let state = State::open(&state_dir)?;
-    let (logs, lost) = logs(&loaded);
-    let mut ready = ready(&loaded, &logs, &lost, &state_dir, &mut broken);
+    let state = match &shared.state {
+        Some((dir, state)) if *dir == state_dir => state.clone(),
+        _ => Arc::new(State::open(&state_dir)?),
+    };
+    let (logs, lost) = logs(loaded);
+    let mut ready = ready(loaded, &logs, &lost, &state_dir, &mut broken);
     labels::keep_out_of_training(&labels::labels(&state)?, &mut ready);
     Ok(Some(Pipeline {
-        ready,
+        ready: ready.into_iter().map(Arc::new).collect(),
         logs,
         broken,
         state,
-        templates,
-        silences: beside::silences(&loaded),
-        outlet: outlet(&loaded),
+        templates: Arc::new(templates),
+        silences: beside::silences(loaded),
+        outlet: outlet(loaded),
         state_dir,
-        limits: limits(&loaded),
+        limits: limits(loaded),
         records_per_alert: loaded.engine.limits.records_per_alert as usize,
+        lanes: Lanes::new(threads(), shared.stop.clone()),
     }))
 }
 

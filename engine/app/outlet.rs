@@ -1,5 +1,7 @@
 //! Outbox → sinks: every alert is rendered for each sink, and acknowledged when all took it.
 
+use std::sync::Arc;
+
 use margay_core::Alert;
 use margay_deliver::{DeliverError, Sink};
 use margay_render::{Templates, alert_json, calico_event, json_line};
@@ -32,6 +34,7 @@ pub enum Form {
 }
 
 /// All sinks, and the quarantine folder.
+#[derive(Default)]
 pub struct Outlet {
     /// Sinks and their forms.
     pub sinks: Vec<(Sink, Form)>,
@@ -44,7 +47,7 @@ impl Outlet {
     ///
     /// # Errors
     /// A sink or the state fails.
-    pub fn deliver(&mut self, state: &State, ready: &[Ready], templates: &Templates) -> Result<(), OutletError> {
+    pub fn deliver(&mut self, state: &State, ready: &[Arc<Ready>], templates: &Templates) -> Result<(), OutletError> {
         let waiting = state.outbox()?;
         if waiting.is_empty() {
             return Ok(());
@@ -63,7 +66,7 @@ impl Outlet {
     }
 }
 
-fn line(alert: &Alert, form: Form, ready: &[Ready], templates: &Templates) -> String {
+fn line(alert: &Alert, form: Form, ready: &[Arc<Ready>], templates: &Templates) -> String {
     match form {
         Form::Json => alert_json(alert),
         Form::Event => json_line(&calico_event(alert)),

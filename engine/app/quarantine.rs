@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use margay_core::{Alert, AlertStatus, Time};
 use margay_render::{PolicyKind, Quarantine, Templates, quarantine};
 use tracing::{info, warn};
 
 use crate::ingest::{Ready, chain, find};
-use crate::state::{ActiveQuarantine, State};
+use crate::records::ActiveQuarantine;
+use crate::state::State;
 
 /// What margay.yaml allows.
 #[derive(Clone, Debug, Default)]
@@ -25,7 +27,7 @@ pub struct Response {
 
 impl Response {
     /// Writes policy, undo and report for an alert whose detector asks for a quarantine. A refusal is logged.
-    pub fn quarantine(&self, alert: &Alert, ready: &[Ready], state: &State, templates: &Templates) {
+    pub fn quarantine(&self, alert: &Alert, ready: &[Arc<Ready>], state: &State, templates: &Templates) {
         let Some(output) = &self.output else { return };
         let Some(ready) = find(ready, &alert.detector) else { return };
         let Some(wish) = &ready.definition.quarantine else { return };

@@ -1,37 +1,49 @@
 //! What outlives a cycle: cursors, detectors' memory, alerts, the outbox. One transactional store.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use margay_core::{Alert, Time, TimeRange};
+use margay_core::Alert;
 use redb::backends::InMemoryBackend;
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
+use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use tracing::warn;
 
+pub use crate::change::Change;
+use crate::generation::{self, Handle};
 use crate::labels::Label;
+use crate::records::{ActiveQuarantine, DetectorRecord, DetectorStatus, Dirty, Ingested};
 
-/// Detector name → [`DetectorRecord`] in postcard.
-const DETECTORS: TableDefinition<&str, &[u8]> = TableDefinition::new("detectors");
+/// Detector name → [`DetectorRecord`] without its status in postcard.
+pub(crate) const DETECTORS: TableDefinition<&str, &[u8]> = TableDefinition::new("detectors");
+/// Detector name → [`DetectorStatus`] in JSON: read more often than memories, which are large.
+pub(crate) const STATUSES: TableDefinition<&str, &[u8]> = TableDefinition::new("statuses");
 /// Alert id → latest revision in JSON.
-const ALERTS: TableDefinition<&str, &[u8]> = TableDefinition::new("alerts");
+pub(crate) const ALERTS: TableDefinition<&str, &[u8]> = TableDefinition::new("alerts");
 /// Sequence number → alert in JSON that sinks have not acknowledged.
-const OUTBOX: TableDefinition<u64, &[u8]> = TableDefinition::new("outbox");
+pub(crate) const OUTBOX: TableDefinition<u64, &[u8]> = TableDefinition::new("outbox");
 /// Detector and digest of its features → [`Ingested`] in JSON.
-const INGESTED: TableDefinition<&str, &[u8]> = TableDefinition::new("ingested");
+pub(crate) const INGESTED: TableDefinition<&str, &[u8]> = TableDefinition::new("ingested");
+/// Detector and digest of its features → [`Dirty`] in JSON.
+pub(crate) const DIRTY: TableDefinition<&str, &[u8]> = TableDefinition::new("dirty");
 /// Alert id → [`Label`] in JSON.
-const LABELS: TableDefinition<&str, &[u8]> = TableDefinition::new("labels");
+pub(crate) const LABELS: TableDefinition<&str, &[u8]> = TableDefinition::new("labels");
 /// Name → bytes, for what exists once.
-const SINGLES: TableDefinition<&str, &[u8]> = TableDefinition::new("singles");
+pub(crate) const SINGLES: TableDefinition<&str, &[u8]> = TableDefinition::new("singles");
 
 const FILE: &str = "state.redb";
-const INCIDENTS: &str = "incidents";
-const QUARANTINES: &str = "quarantines";
+pub(crate) const INCIDENTS: &str = "incidents";
+pub(crate) const QUARANTINES: &str = "quarantines";
 
 /// Why the state cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
+    /// Another process writes.
+    #[error("state {path} is in use by another margay, probably a daemon; only one writes at a time")]
+    InUse {
+        /// The store's file.
+        path: PathBuf,
+    },
     /// The store itself failed.
     #[error("state {path}: {step} failed")]
     Store {
@@ -60,74 +72,24 @@ pub enum StateError {
     },
 }
 
-/// What one detector remembers, and what `status` shows of it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct DetectorRecord {
-    /// Digest of everything that makes the memory valid: features, model, direction.
-    pub model_digest: String,
-    /// The detector's memory in postcard; see [`crate::memory::Memory`].
-    pub memory: Vec<u8>,
-    /// What `status` shows.
-    pub status: DetectorStatus,
-}
-
-/// State of one detector after its last cycle.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct DetectorStatus {
-    /// `ok`, `no_data` or `error`.
-    pub state: String,
-    /// Why, where the state is not `ok`.
-    pub reason: Option<String>,
-    /// When the last cycle ended.
-    pub last_run: Option<Time>,
-    /// Every bucket before this time was judged.
-    pub watermark: Option<Time>,
-    /// Log rows read for this detector so far.
-    pub rows: u64,
-    /// Models learnt from buckets before this time.
-    pub trained_until: Option<Time>,
-    /// Entities by their latest score state.
-    pub entities: BTreeMap<String, u64>,
-    /// Mean maturity of the entities, 0 to 1.
-    pub maturity: f64,
-    /// Buckets judged in which the log had rows.
-    pub covered_buckets: u64,
-    /// Score threshold in force.
-    pub threshold: f64,
-}
-
-/// Files whose rows are in the feature store.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Ingested {
-    /// By fingerprint, so that a renamed file is known.
-    pub files: BTreeMap<String, TimeRange>,
-}
-
-/// A quarantine that was proposed and has not expired.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ActiveQuarantine {
-    /// Alert that asked for it.
-    pub alert: String,
-    /// When it ends.
-    pub expires: Time,
-}
-
 /// The store.
 pub struct State {
-    database: Database,
+    handle: Handle,
     path: PathBuf,
+    recovered: Option<String>,
 }
 
 impl State {
-    /// Opens or makes the store in `dir`.
+    /// Opens or makes the store in `dir`: for reading only where another process writes. A damaged one is replaced by
+    /// its previous generation; [`State::recovered`] says so.
     ///
     /// # Errors
-    /// The folder cannot be made, or the file is no store or is in use.
+    /// The folder cannot be made, or the file is no store.
     pub fn open(dir: &Path) -> Result<Self, StateError> {
         std::fs::create_dir_all(dir).map_err(|source| StateError::Folder { path: dir.into(), source })?;
         let path = dir.join(FILE);
-        let database = Database::create(&path).map_err(|source| failed(&path, "opening", source))?;
-        Self { database, path }.with_tables()
+        let (handle, recovered) = generation::open(&path).map_err(|source| failed(&path, "opening", source))?;
+        Self { handle, path, recovered }.with_tables()
     }
 
     /// The store in `dir`, if there is one and no other process has it open.
@@ -149,12 +111,15 @@ impl State {
         let database = Database::builder()
             .create_with_backend(InMemoryBackend::new())
             .map_err(|source| failed(&path, "opening", source))?;
-        Self { database, path }.with_tables()
+        Self { handle: Handle::Writer(database), path, recovered: None }.with_tables()
     }
 
     fn with_tables(self) -> Result<Self, StateError> {
+        if self.is_read_only() {
+            return Ok(self);
+        }
         let write = self.write()?;
-        for table in [DETECTORS, ALERTS, INGESTED, LABELS, SINGLES] {
+        for table in [DETECTORS, STATUSES, ALERTS, INGESTED, DIRTY, LABELS, SINGLES] {
             write.transaction.open_table(table).map_err(|source| failed(&self.path, "opening a table", source))?;
         }
         write.transaction.open_table(OUTBOX).map_err(|source| failed(&self.path, "opening a table", source))?;
@@ -162,14 +127,46 @@ impl State {
         Ok(self)
     }
 
+    /// True where another process writes.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        matches!(self.handle, Handle::Reader(_))
+    }
+
+    /// What was done about a damaged store when it was opened.
+    #[must_use]
+    pub fn recovered(&self) -> Option<&str> {
+        self.recovered.as_deref()
+    }
+
+    /// Keeps what is committed as the previous generation.
+    ///
+    /// # Errors
+    /// Another process writes, or the copy cannot be written.
+    pub fn keep_generation(&self) -> Result<(), StateError> {
+        let _nobody_else_writes = self.write()?;
+        let copied = generation::keep(&self.path);
+        copied.map_err(|source| failed(&self.path, "keeping a generation", redb::Error::Io(source)))
+    }
+
     /// Starts a transaction; nothing is kept unless it is committed.
     ///
     /// # Errors
     /// The store fails.
     pub fn write(&self) -> Result<Change<'_>, StateError> {
-        let transaction =
-            self.database.begin_write().map_err(|source| failed(&self.path, "beginning a change", source))?;
+        let Handle::Writer(database) = &self.handle else {
+            return Err(StateError::InUse { path: self.path.clone() });
+        };
+        let transaction = database.begin_write().map_err(|source| failed(&self.path, "beginning a change", source))?;
         Ok(Change { transaction, path: &self.path })
+    }
+
+    fn read(&self) -> Result<ReadTransaction, StateError> {
+        let begun = match &self.handle {
+            Handle::Writer(database) => database.begin_read(),
+            Handle::Reader(database) => database.begin_read(),
+        };
+        begun.map_err(|source| failed(&self.path, "reading", source))
     }
 
     /// What a detector remembers.
@@ -178,7 +175,16 @@ impl State {
     /// The store fails, or the record is from another version.
     pub fn detector(&self, name: &str) -> Result<Option<DetectorRecord>, StateError> {
         let Some(bytes) = self.bytes(DETECTORS, name)? else { return Ok(None) };
-        postcard::from_bytes(&bytes).map(Some).map_err(|_| self.unreadable(name))
+        let record: DetectorRecord = postcard::from_bytes(&bytes).map_err(|_| self.unreadable(name))?;
+        Ok(Some(DetectorRecord { status: self.status(name)?.unwrap_or_default(), ..record }))
+    }
+
+    /// State of a detector after its last cycle.
+    ///
+    /// # Errors
+    /// The store fails, or the record is from another version.
+    pub fn status(&self, name: &str) -> Result<Option<DetectorStatus>, StateError> {
+        self.json(STATUSES, name)
     }
 
     /// Files that a detector's features include.
@@ -187,6 +193,14 @@ impl State {
     /// The store fails, or the record is from another version.
     pub fn ingested(&self, key: &str) -> Result<Ingested, StateError> {
         Ok(self.json(INGESTED, key)?.unwrap_or_default())
+    }
+
+    /// Features of a detector that changed and were not judged since.
+    ///
+    /// # Errors
+    /// The store fails, or the record is from another version.
+    pub fn dirty(&self, key: &str) -> Result<Option<Dirty>, StateError> {
+        self.json(DIRTY, key)
     }
 
     /// The latest revision of an alert.
@@ -220,7 +234,7 @@ impl State {
     /// # Errors
     /// The store fails, or a record is from another version.
     pub fn outbox(&self) -> Result<Vec<(u64, Alert)>, StateError> {
-        let read = self.database.begin_read().map_err(|source| failed(&self.path, "reading", source))?;
+        let read = self.read()?;
         let table = read.open_table(OUTBOX).map_err(|source| failed(&self.path, "reading", source))?;
         let mut waiting = Vec::new();
         for entry in table.iter().map_err(|source| failed(&self.path, "reading", source))? {
@@ -248,7 +262,7 @@ impl State {
     }
 
     fn bytes(&self, table: TableDefinition<&str, &[u8]>, key: &str) -> Result<Option<Vec<u8>>, StateError> {
-        let read = self.database.begin_read().map_err(|source| failed(&self.path, "reading", source))?;
+        let read = self.read()?;
         let table = read.open_table(table).map_err(|source| failed(&self.path, "reading", source))?;
         let value = table.get(key).map_err(|source| failed(&self.path, "reading", source))?;
         Ok(value.map(|bytes| bytes.value().to_vec()))
@@ -256,7 +270,7 @@ impl State {
 
     /// Everything in a table of JSON, by key.
     fn all<T: DeserializeOwned>(&self, table: TableDefinition<&str, &[u8]>) -> Result<Vec<T>, StateError> {
-        let read = self.database.begin_read().map_err(|source| failed(&self.path, "reading", source))?;
+        let read = self.read()?;
         let table = read.open_table(table).map_err(|source| failed(&self.path, "reading", source))?;
         let mut all = Vec::new();
         for entry in table.iter().map_err(|source| failed(&self.path, "reading", source))? {
@@ -280,112 +294,10 @@ impl State {
     }
 }
 
-/// A transaction.
-pub struct Change<'a> {
-    transaction: WriteTransaction,
-    path: &'a Path,
-}
-
-impl Change<'_> {
-    /// Keeps everything that was put.
-    ///
-    /// # Errors
-    /// The store fails: nothing is kept.
-    pub fn commit(self) -> Result<(), StateError> {
-        self.transaction.commit().map_err(|source| failed(self.path, "committing", source))
-    }
-
-    /// Replaces what a detector remembers.
-    ///
-    /// # Errors
-    /// The store fails.
-    pub fn put_detector(&self, name: &str, record: &DetectorRecord) -> Result<(), StateError> {
-        let bytes = postcard::to_allocvec(record).expect("a record has no unsized parts");
-        self.put(DETECTORS, name, &bytes)
-    }
-
-    /// Replaces the list of files that a detector's features include.
-    ///
-    /// # Errors
-    /// The store fails.
-    pub fn put_ingested(&self, key: &str, ingested: &Ingested) -> Result<(), StateError> {
-        self.put(INGESTED, key, &json(ingested))
-    }
-
-    /// Replaces the memory that groups alerts into incidents.
-    ///
-    /// # Errors
-    /// The store fails.
-    pub fn put_incidents(&self, bytes: &[u8]) -> Result<(), StateError> {
-        self.put(SINGLES, INCIDENTS, bytes)
-    }
-
-    /// Replaces the list of quarantines.
-    ///
-    /// # Errors
-    /// The store fails.
-    pub fn put_quarantines(&self, quarantines: &[ActiveQuarantine]) -> Result<(), StateError> {
-        self.put(SINGLES, QUARANTINES, &json(&quarantines))
-    }
-
-    /// Records an alert's new revision; `deliver` puts it into the outbox as well.
-    ///
-    /// # Errors
-    /// The store fails.
-    pub fn put_alert(&self, alert: &Alert, deliver: bool) -> Result<(), StateError> {
-        let bytes = json(alert);
-        self.put(ALERTS, &alert.id, &bytes)?;
-        if deliver {
-            let mut outbox =
-                self.transaction.open_table(OUTBOX).map_err(|source| failed(self.path, "writing", source))?;
-            let last = outbox.last().map_err(|source| failed(self.path, "writing", source))?;
-            let next = last.map_or(0, |(number, _)| number.value() + 1);
-            outbox.insert(next, &bytes[..]).map_err(|source| failed(self.path, "writing", source))?;
-        }
-        Ok(())
-    }
-
-    /// Records what a person says of an alert.
-    ///
-    /// # Errors
-    /// The store fails.
-    pub fn put_label(&self, label: &Label) -> Result<(), StateError> {
-        self.put(LABELS, &label.alert, &json(label))
-    }
-
-    /// Takes back what a person said of an alert.
-    ///
-    /// # Errors
-    /// The store fails.
-    pub fn remove_label(&self, alert: &str) -> Result<(), StateError> {
-        let mut table = self.transaction.open_table(LABELS).map_err(|source| failed(self.path, "writing", source))?;
-        table.remove(alert).map_err(|source| failed(self.path, "writing", source))?;
-        Ok(())
-    }
-
-    /// Takes acknowledged alerts out of the outbox.
-    ///
-    /// # Errors
-    /// The store fails.
-    pub fn acknowledge(&self, numbers: &[u64]) -> Result<(), StateError> {
-        let mut outbox = self.transaction.open_table(OUTBOX).map_err(|source| failed(self.path, "writing", source))?;
-        for number in numbers {
-            outbox.remove(number).map_err(|source| failed(self.path, "writing", source))?;
-        }
-        Ok(())
-    }
-
-    fn put(&self, table: TableDefinition<&str, &[u8]>, key: &str, bytes: &[u8]) -> Result<(), StateError> {
-        let mut table = self.transaction.open_table(table).map_err(|source| failed(self.path, "writing", source))?;
-        table.insert(key, bytes).map_err(|source| failed(self.path, "writing", source))?;
-        Ok(())
-    }
-}
-
-fn json<T: Serialize>(value: &T) -> Vec<u8> {
+pub(crate) fn json<T: Serialize>(value: &T) -> Vec<u8> {
     serde_json::to_vec(value).expect("state records have text keys")
 }
 
-fn failed(path: &Path, step: &'static str, source: impl Into<redb::Error>) -> StateError {
+pub(crate) fn failed(path: &Path, step: &'static str, source: impl Into<redb::Error>) -> StateError {
     StateError::Store { path: path.to_owned(), step, source: Box::new(source.into()) }
 }

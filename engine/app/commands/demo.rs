@@ -60,12 +60,12 @@ pub fn run(cli: &Cli, args: &DemoArgs) -> anyhow::Result<Exit> {
     let planted = write(args)?;
     let Some(mut pipeline) = open::pipeline(&args.out.join("margay.yaml"))? else { return Ok(Exit::Configuration) };
     let end: Time = END.parse()?;
-    let report = pipeline.cycle(&mut Request { until: end, now: now(), scores: None, train: false })?;
+    let report = pipeline.cycle(&mut Request::once(end, now()))?;
     let opened: Vec<&Alert> = report.alerts.iter().filter(|alert| alert.status == AlertStatus::Open).collect();
     let result = compare(&planted, &opened, started.elapsed().as_secs_f64());
     match cli.output {
         Output::Json => print_json(&result)?,
-        Output::Text => print(&text(&result, &opened, &pipeline, &args.out))?,
+        Output::Text => print(&text(&result, &opened, &pipeline, &args.out)?)?,
     }
     let good = result.incidents.iter().all(|incident| incident.found) && pipeline.broken.is_empty();
     Ok(if good { Exit::Ok } else { Exit::Findings })
@@ -141,7 +141,7 @@ fn shares_a_name(alert: &Alert, planted: &Planted) -> bool {
     alert.entity.values().iter().flatten().any(|value| involved.clone().any(|name| name == value))
 }
 
-fn text(result: &Comparison, opened: &[&Alert], pipeline: &Pipeline, out: &Path) -> String {
+fn text(result: &Comparison, opened: &[&Alert], pipeline: &Pipeline, out: &Path) -> anyhow::Result<String> {
     let found = result.incidents.iter().filter(|incident| incident.found).count();
     let mut text = format!("{found} of {} planted incidents found:\n", result.incidents.len());
     for incident in &result.incidents {
@@ -160,7 +160,7 @@ fn text(result: &Comparison, opened: &[&Alert], pipeline: &Pipeline, out: &Path)
     for alert in opened.iter().filter(|alert| result.false_alerts.contains(&alert.id)) {
         text.push_str(&format!("  {}  {}  {}\n", alert.start, alert.detector, alert.summary));
     }
-    text.push_str(&picture(result, opened, pipeline));
+    text.push_str(&picture(result, opened, pipeline)?);
     text.push_str(&format!(
         "\nalerts      {}\nlogs        {}\ndetectors   {}\n",
         out.join("alerts.ndjson").display(),
@@ -173,22 +173,22 @@ fn text(result: &Comparison, opened: &[&Alert], pipeline: &Pipeline, out: &Path)
     let first = result.incidents.iter().find_map(|incident| incident.alert.as_deref()).unwrap_or("ALERT");
     text.push_str(&format!("\nNext: cd {} && margay explain {first}\n", out.display()));
     text.push_str(&format!("{:.1} s\n", result.seconds));
-    text
+    Ok(text)
 }
 
 /// The exfiltration: what the workload sent, and what it was expected to send.
-fn picture(result: &Comparison, opened: &[&Alert], pipeline: &Pipeline) -> String {
+fn picture(result: &Comparison, opened: &[&Alert], pipeline: &Pipeline) -> anyhow::Result<String> {
     let found = result.incidents.iter().filter(|incident| incident.planted.kind == "exfiltration");
     let Some(alert) =
         found.filter_map(|incident| opened.iter().find(|alert| Some(&alert.id) == incident.alert.as_ref())).next()
     else {
-        return String::new();
+        return Ok(String::new());
     };
     let Some(ready) = find(&pipeline.ready, &alert.detector) else {
-        return String::new();
+        return Ok(String::new());
     };
     let shown =
         TimeRange { start: alert.start.minus(Period::HOUR.times(12)), end: alert.end.plus(Period::HOUR.times(2)) };
-    let explained = pipeline.explain(ready, &alert.entity, alert.start, shown);
-    chart::draw(&format!("\n{}", alert.summary), 0, &explained.series)
+    let explained = pipeline.explain(ready, &alert.entity, alert.start, shown)?;
+    Ok(chart::draw(&format!("\n{}", alert.summary), 0, &explained.series))
 }

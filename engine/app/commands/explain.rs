@@ -1,5 +1,8 @@
 //! `explain`: why an alert fired, or why a bucket did not.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use anyhow::{Context, bail};
 use margay_core::{Alert, Entity, Gate, Period, Time, TimeRange};
 use margay_render::plain;
@@ -19,7 +22,7 @@ const CHART_BEFORE: Period = Period(12 * 3_600_000);
 
 /// What was asked.
 struct Question<'a> {
-    ready: &'a Ready,
+    ready: &'a Arc<Ready>,
     entity: Entity,
     bucket: Time,
 }
@@ -27,7 +30,7 @@ struct Question<'a> {
 /// Prints the gate trace of an alert or of a bucket.
 pub fn run(cli: &Cli, args: &ExplainArgs) -> anyhow::Result<Exit> {
     let Some(pipeline) = open::pipeline(&cli.config)? else { return Ok(Exit::Configuration) };
-    pipeline.ingest()?;
+    pipeline.ingest(&BTreeSet::new())?;
     match (&args.entity, args.at) {
         (Some(entity), Some(at)) => explain_bucket(cli, &pipeline, &args.subject, entity, at),
         (None, None) => explain_alert(cli, &pipeline, &args.subject),
@@ -38,18 +41,21 @@ pub fn run(cli: &Cli, args: &ExplainArgs) -> anyhow::Result<Exit> {
 fn explain_alert(cli: &Cli, pipeline: &Pipeline, id: &str) -> anyhow::Result<Exit> {
     let alerts = pipeline.state.alerts()?;
     let alert = super::silence::find(&alerts, id)?;
-    let chart = find(&pipeline.ready, &alert.detector).map(|ready| {
-        let question = Question { ready, entity: alert.entity.clone(), bucket: alert.start };
-        let explained = pipeline.explain(ready, &alert.entity, alert.start, shown(&question, alert.end));
-        let driving = explained.verdict.map_or(0, |verdict| verdict.feature);
-        figure(&question, driving, &explained.series)
-    });
+    let chart = match find(&pipeline.ready, &alert.detector) {
+        Some(ready) => {
+            let question = Question { ready, entity: alert.entity.clone(), bucket: alert.start };
+            let explained = pipeline.explain(ready, &alert.entity, alert.start, shown(&question, alert.end))?;
+            let driving = explained.verdict.map_or(0, |verdict| verdict.feature);
+            figure(&question, driving, &explained.series)
+        }
+        None => String::new(),
+    };
     match cli.output {
         Output::Json => print_json(&json!({
             "fired": true, "alert": alert, "gates": alert.gates, "features": alert.features,
             "sample": alert.suspicious_records,
         }))?,
-        Output::Text => print(&(alert_text(alert) + &chart.unwrap_or_default()))?,
+        Output::Text => print(&(alert_text(alert) + &chart))?,
     }
     Ok(Exit::Ok)
 }
@@ -60,7 +66,7 @@ fn explain_bucket(cli: &Cli, pipeline: &Pipeline, detector: &str, entity: &str, 
     let bucket = at.floor(ready.definition.query.bucket);
     let entity = find_entity(ready, entity)?;
     let question = Question { ready, entity, bucket };
-    let explained = pipeline.explain(ready, &question.entity, bucket, shown(&question, bucket));
+    let explained = pipeline.explain(ready, &question.entity, bucket, shown(&question, bucket))?;
     let alert = pipeline.state.alerts()?.into_iter().find(|alert| {
         alert.detector == detector && alert.entity == question.entity && alert.start <= bucket && bucket < alert.end
     });

@@ -11,7 +11,7 @@ use super::{print, print_json};
 use crate::Exit;
 use crate::cli::{Cli, Output, ReplayArgs};
 use crate::open;
-use crate::pipeline::Replay;
+use crate::pipeline::{Replay, Replayed};
 use crate::scores::ScoresFile;
 
 /// Runs every detector over all history and reports the range asked for.
@@ -19,7 +19,7 @@ pub fn run(cli: &Cli, args: &ReplayArgs) -> anyhow::Result<Exit> {
     let Some(pipeline) = open::pipeline(&cli.config)? else { return Ok(Exit::Configuration) };
     let range = TimeRange { start: args.from.unwrap_or(Time::MIN), end: args.to.unwrap_or(Time::MAX) };
     let mut scores = args.scores.as_deref().map(ScoresFile::create).transpose()?;
-    let alerts = pipeline.replay(&mut Replay { range, scores: scores.as_mut() })?;
+    let Replayed { alerts, failed } = pipeline.replay(&mut Replay { range, scores: scores.as_mut() })?;
     if let Some(scores) = scores {
         scores.finish()?;
     }
@@ -38,10 +38,10 @@ pub fn run(cli: &Cli, args: &ReplayArgs) -> anyhow::Result<Exit> {
             print(&text)?;
         }
     }
-    for (detector, reason) in &pipeline.broken {
+    for (detector, reason) in pipeline.broken.iter().chain(&failed) {
         eprintln!("{detector}: did not run: {reason}");
     }
-    Ok(if pipeline.broken.is_empty() { Exit::Ok } else { Exit::Failed })
+    Ok(if pipeline.broken.is_empty() && failed.is_empty() { Exit::Ok } else { Exit::Failed })
 }
 
 fn write_alerts(path: &std::path::Path, alerts: &[Alert]) -> std::io::Result<()> {

@@ -1,4 +1,6 @@
-//! `run`: read what is new, judge, alert.
+//! `run`: read what is new, judge, alert; once, or on and on.
+
+use std::collections::BTreeMap;
 
 use anyhow::bail;
 use serde_json::json;
@@ -6,34 +8,42 @@ use serde_json::json;
 use super::{now, print_json};
 use crate::Exit;
 use crate::cli::{Cli, Output, RunArgs};
+use crate::daemon;
 use crate::open;
-use crate::pipeline::{CycleReport, Request};
+use crate::pipeline::{CycleReport, Pipeline, Request};
 use crate::scores::ScoresFile;
 
-/// One cycle.
+/// The daemon, or one cycle.
 pub fn run(cli: &Cli, args: &RunArgs) -> anyhow::Result<Exit> {
     if !args.once {
-        bail!("the daemon is not built yet; use `margay run --once` from a timer (cron, a Kubernetes CronJob)");
+        return daemon::run(&cli.config, args);
     }
     let Some(mut pipeline) = open::pipeline(&cli.config)? else { return Ok(Exit::Configuration) };
+    if pipeline.state.is_read_only() {
+        bail!("{} is in use by another margay, which runs these detectors", pipeline.state_dir.display());
+    }
     let now = args.until.unwrap_or_else(now);
     let mut scores = args.scores.as_deref().map(ScoresFile::create).transpose()?;
-    let report = pipeline.cycle(&mut Request { until: now, now, scores: scores.as_mut(), train: args.train })?;
+    let mut request = Request { scores: scores.as_mut(), train: args.train, ..Request::once(now, now) };
+    let report = pipeline.cycle(&mut request)?;
     if let Some(scores) = scores {
         scores.finish()?;
     }
+    pipeline.state.keep_generation()?;
     match cli.output {
-        Output::Json => print_json(&document(&report, &pipeline.broken))?,
+        Output::Json => print_json(&document(&report, &pipeline))?,
         Output::Text => eprint!("{}", summary(&report)),
     }
     for (detector, reason) in &pipeline.broken {
         eprintln!("{detector}: did not run: {reason}");
     }
-    let failed = report.logs.values().any(|log| !log.failed.is_empty()) || !pipeline.broken.is_empty();
+    let failed = report.logs.values().any(|log| !log.failed.is_empty())
+        || report.ran.values().any(Option::is_some)
+        || !pipeline.broken.is_empty();
     Ok(if failed { Exit::Failed } else { Exit::Ok })
 }
 
-fn document(report: &CycleReport, broken: &std::collections::BTreeMap<String, String>) -> serde_json::Value {
+fn document(report: &CycleReport, pipeline: &Pipeline) -> serde_json::Value {
     let logs: Vec<_> = report
         .logs
         .iter()
@@ -51,7 +61,12 @@ fn document(report: &CycleReport, broken: &std::collections::BTreeMap<String, St
             })
         })
         .collect();
-    json!({"logs": logs, "alerts": report.alerts, "trainings": report.trainings, "did_not_run": broken})
+    let failed: BTreeMap<&String, &String> =
+        report.ran.iter().filter_map(|(name, reason)| Some((name, reason.as_ref()?))).collect();
+    json!({
+        "logs": logs, "alerts": report.alerts, "trainings": report.trainings, "did_not_run": pipeline.broken,
+        "failed": failed, "recovered": pipeline.state.recovered(),
+    })
 }
 
 /// What a cycle came to, for people.
@@ -79,6 +94,11 @@ pub fn summary(report: &CycleReport) -> String {
         }
         for (detector, reason) in &log.failed {
             text.push_str(&format!("  {detector}: {reason}\n"));
+        }
+    }
+    for (detector, reason) in &report.ran {
+        if let Some(reason) = reason {
+            text.push_str(&format!("{detector}: {reason}\n"));
         }
     }
     let opened = report.alerts.iter().filter(|alert| alert.status == margay_core::AlertStatus::Open).count();

@@ -1,5 +1,7 @@
 //! `status`: what every detector sees, or why it sees nothing.
 
+use std::collections::BTreeMap;
+
 use margay_core::{Alert, Time};
 use margay_render::plain;
 use serde::Serialize;
@@ -10,14 +12,19 @@ use crate::Exit;
 use crate::cli::{Cli, Output};
 use crate::open;
 use crate::pipeline::Pipeline;
-use crate::state::DetectorStatus;
+use crate::records::DetectorStatus;
+use crate::state::{State, StateError};
 
-#[derive(Serialize)]
-struct Row {
-    name: String,
-    mode: String,
+/// One detector.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    /// Its name.
+    pub name: String,
+    /// How far it may go; empty where its definition has errors.
+    pub mode: String,
+    /// What it sees.
     #[serde(flatten)]
-    status: DetectorStatus,
+    pub status: DetectorStatus,
 }
 
 /// What a silence costs: how many alerts it kept back.
@@ -41,25 +48,34 @@ struct Worst {
     summary: String,
 }
 
-/// Prints the state of every detector.
-pub fn run(cli: &Cli) -> anyhow::Result<Exit> {
-    let Some(pipeline) = open::pipeline(&cli.config)? else { return Ok(Exit::Configuration) };
+/// Every detector, by name.
+///
+/// # Errors
+/// The state cannot be read.
+pub fn rows(
+    state: &State,
+    modes: &BTreeMap<String, String>,
+    broken: &BTreeMap<String, String>,
+) -> Result<Vec<Row>, StateError> {
     let mut rows = Vec::new();
-    for ready in &pipeline.ready {
-        let record = pipeline.state.detector(&ready.definition.name)?;
+    for (name, mode) in modes {
         let never = || DetectorStatus { state: "never_ran".to_owned(), ..DetectorStatus::default() };
-        rows.push(Row {
-            name: ready.definition.name.clone(),
-            mode: ready.definition.meta.mode.clone(),
-            status: record.map_or_else(never, |record| record.status),
-        });
+        let status = state.status(name)?.unwrap_or_else(never);
+        rows.push(Row { name: name.clone(), mode: mode.clone(), status });
     }
-    for (name, reason) in &pipeline.broken {
+    for (name, reason) in broken {
         let status =
             DetectorStatus { state: "error".to_owned(), reason: Some(reason.clone()), ..DetectorStatus::default() };
         rows.push(Row { name: name.clone(), mode: String::new(), status });
     }
     rows.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(rows)
+}
+
+/// Prints the state of every detector.
+pub fn run(cli: &Cli) -> anyhow::Result<Exit> {
+    let Some(pipeline) = open::pipeline(&cli.config)? else { return Ok(Exit::Configuration) };
+    let rows = rows(&pipeline.state, &pipeline.modes(), &pipeline.broken)?;
     let silences = silences(&pipeline)?;
     match cli.output {
         Output::Json => print_json(&serde_json::json!({ "detectors": rows, "silences": silences }))?,

@@ -8,6 +8,7 @@ use margay_core::Period;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::daemon::Daemon;
 use crate::log::Log;
 use crate::quantity::Quantity;
 use crate::sink::{Sink, StdoutSink};
@@ -44,6 +45,9 @@ pub struct Engine {
     /// Bounds on what the engine uses.
     #[garde(dive)]
     pub limits: Limits,
+    /// How `margay run` goes on.
+    #[garde(dive)]
+    pub daemon: Daemon,
 }
 
 impl Default for Engine {
@@ -59,6 +63,7 @@ impl Default for Engine {
             sinks: vec![Sink::Stdout(StdoutSink::default())],
             response: Response::default(),
             limits: Limits::default(),
+            daemon: Daemon::default(),
         }
     }
 }

@@ -5,6 +5,7 @@
 //! across keys.
 
 pub mod beside;
+pub mod daemon;
 pub mod detector;
 pub mod engine;
 pub mod exclusion;
@@ -35,6 +36,7 @@ mod within;
 mod yaml;
 
 pub use beside::{Beside, LoadedFile};
+pub use daemon::Daemon;
 pub use detector::{
     AlertText, Budget, DEFAULT_EXCEEDANCES_A_DAY, DEFAULT_SUMMARY, Detector, Exclusion, Mode, PolicyKind, Quarantine,
     Respond, Threshold,

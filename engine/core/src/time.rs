@@ -222,7 +222,7 @@ impl JsonSchema for Period {
 }
 
 /// Half open stretch of time, `[start, end)`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct TimeRange {
     /// First instant inside.
     pub start: Time,

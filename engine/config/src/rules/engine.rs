@@ -2,6 +2,7 @@
 
 use margay_core::Period;
 
+use crate::daemon::Daemon;
 use crate::engine::{Engine, Limits};
 use crate::expression::is_identifier;
 use crate::log::{Elasticsearch, Log};
@@ -20,6 +21,7 @@ pub(crate) fn check(engine: &Engine, findings: &mut Findings<'_>) {
         sink_rules(&at.to_string(), sink, findings);
     }
     limits(&engine.limits, findings);
+    daemon(engine, findings);
 }
 
 fn log_rules(name: &str, log: &Log, findings: &mut Findings<'_>) {
@@ -139,5 +141,14 @@ fn limits(limits: &Limits, findings: &mut Findings<'_>) {
     if limits.query_memory < Limits::QUERY_MEMORY_LEAST {
         let message = format!("a query cannot run in {} bytes", limits.query_memory);
         findings.value(&["limits", "query_memory"], "out-of-range", message, "at least 16MiB");
+    }
+}
+
+fn daemon(engine: &Engine, findings: &mut Findings<'_>) {
+    let daemon = &engine.daemon;
+    let periods = [("reload", daemon.reload), ("detector_timeout", daemon.detector_timeout)];
+    for (key, period) in periods.into_iter().filter(|(_, period)| *period < Daemon::LEAST) {
+        let message = format!("{period} is too short");
+        findings.value(&["daemon", key], "out-of-range", message, "at least 1s");
     }
 }

@@ -84,6 +84,8 @@ fn each_rule_of_margay_yaml_is_told_at_its_line() {
         ("limits:\n  query_memory: 1KiB", "out-of-range", 4),
         ("limits:\n  query_memory: .inf", "not-finite", 4),
         ("limits:\n  entities_per_detector: 1.5", "wrong-type", 4),
+        ("daemon:\n  detector_timeout: 10ms", "out-of-range", 4),
+        ("daemon:\n  reload: often", "bad-period", 4),
     ] {
         let loaded = load_engine(&with_flows(more));
         let errors: Vec<(&str, usize)> = loaded

@@ -1,0 +1,106 @@
+//! Features → model → decide for one detector in one cycle, apart from all others.
+
+use std::sync::Arc;
+
+use margay_core::{FeatureTable, Period, Time, TimeRange};
+use margay_features::StoreError;
+
+use crate::detect::{Outcome, Wish};
+use crate::ingest::Ready;
+use crate::memory::Memory;
+use crate::records::{DetectorRecord, Dirty};
+use crate::state::{State, StateError};
+
+/// Why a detector could not be judged.
+#[derive(Debug, thiserror::Error)]
+pub enum JudgeError {
+    /// What it remembers cannot be read.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// Its stored features cannot be read.
+    #[error("stored features cannot be read")]
+    Features(#[from] StoreError),
+}
+
+/// What a detector should do in a cycle.
+#[derive(Clone)]
+pub struct Task {
+    /// The detector.
+    pub ready: Arc<Ready>,
+    /// Buckets that end by this time are complete.
+    pub until: Time,
+    /// Train at the end, besides the schedule.
+    pub train: bool,
+    /// Keep every score.
+    pub keep_scores: bool,
+    /// All features, where this was their first pass.
+    pub fresh: Option<Arc<FeatureTable>>,
+}
+
+/// One detector after it ran.
+pub struct Ran {
+    /// What it remembers now.
+    pub memory: Memory,
+    /// What it came to.
+    pub outcome: Outcome,
+    /// Events up to this time were told before.
+    pub told_until: Time,
+    /// Buckets that had been judged were judged again: late rows changed them, an exclusion did, or the memory was
+    /// unreadable.
+    pub anew: bool,
+    /// The mark of changed features that this run has dealt with.
+    pub dirty: Option<Dirty>,
+}
+
+/// Judges every complete bucket from the first one not yet judged; from the start where rows came late.
+///
+/// # Errors
+/// The state or the stored features cannot be read.
+pub fn judge(task: &Task, state: &State) -> Result<Ran, JudgeError> {
+    let definition = &task.ready.definition;
+    let dirty = state.dirty(&task.ready.key())?;
+    let record = state.detector(&definition.name)?;
+    let old = record.as_ref().and_then(|record| postcard::from_bytes::<Memory>(&record.memory).ok());
+    let cursor = old.as_ref().and_then(Memory::next).unwrap_or(Time::MIN);
+    let same = record.as_ref().is_some_and(|record| record.model_digest == definition.model_digest)
+        && !old.as_ref().is_some_and(|memory| memory.is_budgeted_otherwise(&definition.judgement));
+    let late = same && dirty.as_ref().is_some_and(|dirty| dirty.range.start < cursor);
+    let exempted = old.as_ref().is_some_and(|memory| memory.is_exempted_otherwise(&definition.judgement));
+    let forgotten = record.as_ref().is_some_and(DetectorRecord::has_memory) && old.is_none();
+    let mut memory = match old {
+        Some(memory) if same && !late && !exempted => memory,
+        _ => Memory::new(&definition.judgement),
+    };
+    let wish = Wish { scores_from: task.keep_scores.then_some(Time::MIN), explain: None };
+    let table = table(task, &memory)?;
+    let mut outcome = memory.advance(&definition.judgement, &table, task.until, &wish);
+    if task.train {
+        outcome.snapshots.extend(memory.train_now(&definition.judgement, &table));
+    }
+    let told_until = if same { Time::MIN } else { cursor };
+    Ok(Ran { memory, outcome, told_until, anew: late || exempted || forgotten, dirty })
+}
+
+/// Runs a detector over everything stored, apart from its live memory.
+///
+/// # Errors
+/// The stored features cannot be read.
+pub fn rerun(task: &Task, wish: &Wish) -> Result<(Memory, Outcome), JudgeError> {
+    let mut memory = Memory::new(&task.ready.definition.judgement);
+    let table = table(task, &memory)?;
+    let outcome = memory.advance(&task.ready.definition.judgement, &table, task.until, wish);
+    Ok((memory, outcome))
+}
+
+/// Features that are not yet judged, and, where a training is due, as far back as it may look.
+fn table(task: &Task, memory: &Memory) -> Result<Arc<FeatureTable>, StoreError> {
+    let next = memory.next();
+    if let (Some(table), None) = (&task.fresh, next) {
+        return Ok(table.clone());
+    }
+    let trains = task.train || memory.trains_before(task.until);
+    let history = task.ready.definition.judgement.history;
+    let back = |next: Time| if trains { next.minus(history).minus(Period::DAY) } else { next };
+    let start = next.map_or(Time::MIN, back);
+    Ok(Arc::new(task.ready.store.read(TimeRange { start, end: task.until })?))
+}
