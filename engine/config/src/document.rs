@@ -26,7 +26,7 @@ impl Document {
     /// A problem at the value of a path of keys; `within` is a line and column, from 1, inside that value.
     pub(crate) fn problem(&self, key: &[&str], within: Option<(usize, usize)>, rule: &str, message: String) -> Problem {
         let place = match (self.root.find(key), within) {
-            (Some(Node { data: Data::Scalar(scalar), place }), Some(position)) => {
+            (Some(Node { data: Data::Scalar(scalar), place, .. }), Some(position)) => {
                 place_within(&self.source, scalar, *place, position)
             }
             _ => self.root.place_of(key),
@@ -41,7 +41,7 @@ impl Document {
 }
 
 static ENGINE: LazyLock<Value> = LazyLock::new(|| plain(SchemaKind::Engine));
-static DETECTOR: LazyLock<Value> = LazyLock::new(|| plain(SchemaKind::Detector));
+pub(crate) static DETECTOR: LazyLock<Value> = LazyLock::new(|| plain(SchemaKind::Detector));
 static EXCLUSION: LazyLock<Value> = LazyLock::new(|| plain(SchemaKind::Exclusion));
 static SILENCE: LazyLock<Value> = LazyLock::new(|| plain(SchemaKind::Silence));
 

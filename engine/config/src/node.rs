@@ -1,11 +1,16 @@
 //! A YAML document as a tree that knows where everything stands.
 
+use serde_json::{Map, Value};
+
 use crate::source::Place;
 
 /// A value with its place.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
+    /// Of a list or map, its beginning.
     pub(crate) place: Place,
+    /// First byte after the whole value.
+    pub(crate) end: usize,
     pub(crate) data: Data,
 }
 
@@ -86,6 +91,22 @@ impl Node {
 
     pub(crate) fn is_null(&self) -> bool {
         matches!(&self.data, Data::Scalar(scalar) if scalar.meaning() == Meaning::Null)
+    }
+
+    /// The value without its places, in the order of its keys. What is not finite stays text.
+    pub(crate) fn to_json(&self) -> Value {
+        match &self.data {
+            Data::List(items) => items.iter().map(Self::to_json).collect::<Vec<_>>().into(),
+            Data::Map(entries) => {
+                entries.iter().map(|entry| (entry.key.clone(), entry.value.to_json())).collect::<Map<_, _>>().into()
+            }
+            Data::Scalar(scalar) => match scalar.meaning() {
+                Meaning::Null => Value::Null,
+                Meaning::Bool(value) => value.into(),
+                Meaning::Number(number) => number.into(),
+                Meaning::NotFinite | Meaning::Text => scalar.text.clone().into(),
+            },
+        }
     }
 
     /// How messages name the kind of value.

@@ -67,6 +67,19 @@ pub(crate) fn plain(kind: SchemaKind) -> Value {
     schema
 }
 
+/// The keys that may stand at a path of keys, in the order of the types' fields.
+pub(crate) fn keys_in_order<'s>(schema: &'s Value, path: &[String]) -> Vec<&'s str> {
+    let behind = |mut here: &'s Value| loop {
+        here = match (here["$ref"].as_str().and_then(|at| at.strip_prefix("#/definitions/")), &here["allOf"][0]) {
+            (Some(name), _) => &schema["definitions"][name],
+            (None, inner @ Value::Object(_)) => inner,
+            _ => return here,
+        };
+    };
+    let node = path.iter().fold(behind(schema), |node, key| behind(&node["properties"][key]));
+    node["properties"].as_object().into_iter().flatten().map(|(key, _)| key.as_str()).collect()
+}
+
 /// A default of `null` says only that a key may be left out, which `required` says already.
 fn drop_null_defaults(schema: &mut Value) {
     match schema {

@@ -100,37 +100,45 @@ impl<'a> Builder<'a> {
             let message = "tags such as `!!binary` have no meaning here".to_owned();
             return Err(Box::new(self.source.problem(place, "yaml-tag", message)));
         }
-        let data = match event {
+        let (data, end) = match event {
             Event::Alias(id) => return self.alias(id, place, depth),
-            Event::Scalar(text, style, ..) => Data::Scalar(Scalar { text: text.into_owned(), style: style_of(style) }),
-            Event::SequenceStart(..) => Data::List(self.items(depth)?),
-            Event::MappingStart(..) => Data::Map(self.entries(depth)?),
+            Event::Scalar(text, style, ..) => {
+                (Data::Scalar(Scalar { text: text.into_owned(), style: style_of(style) }), place.end)
+            }
+            Event::SequenceStart(..) => {
+                let (items, end) = self.items(depth)?;
+                (Data::List(items), end)
+            }
+            Event::MappingStart(..) => {
+                let (entries, end) = self.entries(depth)?;
+                (Data::Map(entries), end)
+            }
             _ => return Err(Box::new(self.source.problem(place, "yaml-syntax", "a value is expected".to_owned()))),
         };
-        let node = Node { place, data };
+        let node = Node { place, end, data };
         if let Some(id) = anchor {
             self.anchors.insert(id, node.clone());
         }
         Ok(node)
     }
 
-    fn items(&mut self, depth: usize) -> Fallible<Vec<Node>> {
+    fn items(&mut self, depth: usize) -> Fallible<(Vec<Node>, usize)> {
         let mut items = Vec::new();
         loop {
             match self.inner()? {
-                (Event::SequenceEnd, _) => return Ok(items),
+                (Event::SequenceEnd, place) => return Ok((items, place.end)),
                 (event, place) => items.push(self.value(event, place, depth + 1)?),
             }
         }
     }
 
-    fn entries(&mut self, depth: usize) -> Fallible<Vec<Entry>> {
+    fn entries(&mut self, depth: usize) -> Fallible<(Vec<Entry>, usize)> {
         let mut entries: Vec<Entry> = Vec::new();
         let mut lines: HashMap<String, usize> = HashMap::new();
         loop {
             let (event, place) = self.inner()?;
             if event == Event::MappingEnd {
-                return Ok(entries);
+                return Ok((entries, place.end));
             }
             let key = self.value(event, place, depth + 1)?;
             let (event, value_place) = self.inner()?;
@@ -161,7 +169,7 @@ impl<'a> Builder<'a> {
         self.values += size.values;
         self.alias_bytes += size.bytes;
         self.check_budget(place, depth + size.depth)?;
-        Ok(node.clone())
+        Ok(Node { end: place.end, ..node.clone() })
     }
 
     fn check_budget(&self, place: Place, depth: usize) -> Fallible<()> {

@@ -6,6 +6,7 @@ mod beside;
 mod engine;
 mod files;
 mod mutations;
+mod patches;
 mod places;
 mod schemas;
 
