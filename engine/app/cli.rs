@@ -48,6 +48,8 @@ pub enum Command {
         #[arg(value_enum)]
         kind: SchemaKind,
     },
+    /// Run the unit tests of detectors.
+    Test(TestArgs),
     /// Read what is new, judge every complete bucket, deliver alerts.
     Run(RunArgs),
     /// Run over history with a virtual clock: the same results as live.
@@ -87,6 +89,8 @@ pub enum SchemaKind {
     Exclusion,
     /// A file of silences.d.
     Silence,
+    /// A file of tests/detectors.
+    Test,
     /// An alert in JSON.
     Alert,
 }
@@ -140,6 +144,28 @@ pub struct InitArgs {
     /// Folder to write to; it is made where it is missing.
     #[arg(default_value = ".", value_hint = ValueHint::DirPath)]
     pub dir: PathBuf,
+}
+
+/// Arguments of `test`.
+#[derive(Debug, Args)]
+pub struct TestArgs {
+    /// Files of cases or folders of them; without any, tests/detectors beside margay.yaml.
+    #[arg(value_hint = ValueHint::AnyPath)]
+    pub paths: Vec<PathBuf>,
+    /// Form of the results.
+    #[arg(long, value_enum)]
+    pub format: Option<TestFormat>,
+}
+
+/// Form of the results that `test` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TestFormat {
+    /// For people.
+    Text,
+    /// One JSON document.
+    Json,
+    /// A JUnit report (XML).
+    Junit,
 }
 
 /// Arguments of `run`.

@@ -6,6 +6,7 @@ mod amend;
 mod beside;
 mod change;
 mod changes;
+mod cases;
 mod chart;
 mod cli;
 mod commands;
@@ -81,6 +82,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Init(args) => commands::init::run(cli, args),
         Command::Check(args) => commands::check::run(cli, args),
         Command::Schema { kind } => commands::schema::run(*kind),
+        Command::Test(args) => commands::test::run(cli, args),
         Command::Run(args) => commands::run::run(cli, args),
         Command::Replay(args) => commands::replay::run(cli, args),
         Command::Explain(args) => commands::explain::run(cli, args),

@@ -138,7 +138,8 @@ fn ready(
     ready
 }
 
-fn open_one(one: &LoadedDetector, loaded: &Loaded, log: &Log, state_dir: &Path) -> Result<Ready, String> {
+/// Plans one detector and opens its feature store; what it returns is why it cannot run.
+pub fn open_one(one: &LoadedDetector, loaded: &Loaded, log: &Log, state_dir: &Path) -> Result<Ready, String> {
     let mut definition = specs::definition(one, &loaded.engine);
     definition.judgement.exempts = beside::exempts(loaded, one);
     let plan = Plan::compile(&definition.query, log.schema()).map_err(|errors| {
@@ -150,7 +151,8 @@ fn open_one(one: &LoadedDetector, loaded: &Loaded, log: &Log, state_dir: &Path) 
     Ok(Ready::new(definition, plan, store))
 }
 
-fn limits(loaded: &Loaded) -> Limits {
+/// Limits of one query.
+pub fn limits(loaded: &Loaded) -> Limits {
     let limits = &loaded.engine.limits;
     Limits { timeout: limits.query_timeout, memory_bytes: limits.query_memory.0 as u64, groups: GROUPS_MOST }
 }

@@ -13,6 +13,7 @@ pub mod run;
 pub mod schema;
 pub mod silence;
 pub mod status;
+pub mod test;
 
 use std::io::Write;
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -23,6 +23,10 @@ pub(crate) struct Document {
 }
 
 impl Document {
+    pub(crate) fn new(source: Source, root: Node) -> Self {
+        Self { source: Arc::new(source), root: Arc::new(root) }
+    }
+
     /// A problem at the value of a path of keys; `within` is a line and column, from 1, inside that value.
     pub(crate) fn problem(&self, key: &[&str], within: Option<(usize, usize)>, rule: &str, message: String) -> Problem {
         let place = match (self.root.find(key), within) {
@@ -74,7 +78,7 @@ pub(crate) fn parse<T: DeserializeOwned + Validate<Context = ()>>(
         SchemaKind::Silence => &*SILENCE,
     };
     let usable = shape::check(&source, &root, schema, problems);
-    let document = Document { source: Arc::new(source), root: Arc::new(root) };
+    let document = Document::new(source, root);
     let value = usable.and_then(|usable| typed(&document, usable, problems));
     (Some(document), value)
 }

@@ -33,6 +33,7 @@ mod rules;
 mod schema;
 mod shape;
 mod source;
+mod typed;
 mod within;
 mod yaml;
 
@@ -52,12 +53,13 @@ pub use model::{History, Limit, Model};
 pub use patch::{Edit, PatchError, patch_detector};
 pub use problem::{Problem, Severity};
 pub use quantity::{Quantity, QuantityError};
-pub use schema::{SchemaKind, schema};
+pub use schema::{SchemaKind, schema, schema_of};
 pub use selector::Selector;
 pub use silence::SilenceFile;
 pub use sink::{AlertmanagerSink, FileSink, Format, Sink, SlackSink, StdoutSink, WebhookSink};
 pub use source::Place;
 pub use sustained::{Sustained, SustainedError};
+pub use typed::{Typed, read_typed, yaml_files};
 
 #[cfg(test)]
 mod tests;

@@ -225,7 +225,10 @@ impl Place<'_> {
         let order = keys_in_order(&DETECTOR, &self.path[..depth]);
         let place = |key: &str| order.iter().position(|known| *known == key);
         let Some(own) = place(&self.path[depth]) else { return entries.last() };
-        entries.iter().filter(|entry| place(&entry.key).is_some_and(|at| at < own)).max_by_key(|entry| place(&entry.key))
+        entries
+            .iter()
+            .filter(|entry| place(&entry.key).is_some_and(|at| at < own))
+            .max_by_key(|entry| place(&entry.key))
     }
 
     /// First byte after an entry. The end of a block is noticed at what follows it, so its last entry decides.

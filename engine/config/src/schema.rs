@@ -1,7 +1,7 @@
 //! JSON Schemas of the files, for editors and for our own check of shapes.
 
-use schemars::Schema;
 use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value, json};
 
 use crate::detector::Detector;
@@ -26,7 +26,18 @@ pub enum SchemaKind {
 /// The JSON Schema (draft-07) of a kind of file, generated from the types, as editors take it best.
 #[must_use]
 pub fn schema(kind: SchemaKind) -> Value {
-    let mut schema = plain(kind);
+    match kind {
+        SchemaKind::Engine => schema_of::<Engine>(),
+        SchemaKind::Detector => schema_of::<Detector>(),
+        SchemaKind::Exclusion => schema_of::<ExclusionFile>(),
+        SchemaKind::Silence => schema_of::<SilenceFile>(),
+    }
+}
+
+/// The JSON Schema (draft-07) of a type, as editors take it best.
+#[must_use]
+pub fn schema_of<T: JsonSchema>() -> Value {
+    let mut schema = plain_of::<T>();
     suit_editors(&mut schema);
     if let Some(definitions) = schema["definitions"].as_object_mut() {
         for (name, definition) in definitions {
@@ -55,14 +66,17 @@ fn suit_editors(schema: &mut Value) {
 
 /// The JSON Schema by which files are read.
 pub(crate) fn plain(kind: SchemaKind) -> Value {
-    let generator = SchemaSettings::draft07().into_generator();
-    let mut schema = match kind {
-        SchemaKind::Engine => generator.into_root_schema_for::<Engine>(),
-        SchemaKind::Detector => generator.into_root_schema_for::<Detector>(),
-        SchemaKind::Exclusion => generator.into_root_schema_for::<ExclusionFile>(),
-        SchemaKind::Silence => generator.into_root_schema_for::<SilenceFile>(),
+    match kind {
+        SchemaKind::Engine => plain_of::<Engine>(),
+        SchemaKind::Detector => plain_of::<Detector>(),
+        SchemaKind::Exclusion => plain_of::<ExclusionFile>(),
+        SchemaKind::Silence => plain_of::<SilenceFile>(),
     }
-    .to_value();
+}
+
+/// The JSON Schema by which files of a type are read.
+pub(crate) fn plain_of<T: JsonSchema>() -> Value {
+    let mut schema = SchemaSettings::draft07().into_generator().into_root_schema_for::<T>().to_value();
     drop_null_defaults(&mut schema);
     schema
 }

@@ -39,6 +39,9 @@ impl<'a> Shape<'a> {
         if let Some(alternatives) = alternatives(resolved.schema) {
             return self.alternative(node, alternatives, resolved.schema);
         }
+        if is_open(resolved.schema) {
+            return Some(node.to_json());
+        }
         if !self.takes(schema, json_kind(node)) {
             return self.wrong_type(node, schema);
         }
@@ -81,7 +84,7 @@ impl<'a> Shape<'a> {
     /// Whether a value of a JSON type may stand there; whether a number is whole is looked at later.
     fn takes(&self, schema: &'a Value, kind: &str) -> bool {
         let kinds = self.kinds(schema);
-        kinds.contains(&kind) || (kind == "number" && kinds.contains(&"integer"))
+        is_open(schema) || kinds.contains(&kind) || (kind == "number" && kinds.contains(&"integer"))
     }
 
     fn form(&mut self, node: &Node, form: &forms::Form) -> Option<Value> {
@@ -103,17 +106,25 @@ impl<'a> Shape<'a> {
     fn alternative(&mut self, node: &Node, alternatives: &'a [Value], schema: &'a Value) -> Option<Value> {
         let words: Vec<&str> =
             alternatives.iter().filter_map(|one| self.resolve(one).schema["const"].as_str()).collect();
-        if !words.is_empty() {
+        if !words.is_empty() && words.len() == alternatives.len() {
             return self.word(node, &words);
         }
         let kind = json_kind(node);
-        match alternatives.iter().find(|one| self.takes(one, kind)) {
+        let fitting = alternatives.iter().filter(|one| self.takes(one, kind));
+        match fitting.min_by_key(|one| self.unknown_keys(node, one)) {
             Some(one) => self.value(node, one),
             None => match alternatives.iter().filter(|one| one["type"] != "null").collect::<Vec<_>>()[..] {
                 [only] => self.value(node, only),
                 _ => self.wrong_type(node, schema),
             },
         }
+    }
+
+    /// How many keys of a map a schema does not know.
+    fn unknown_keys(&self, node: &Node, schema: &'a Value) -> usize {
+        let Data::Map(entries) = &node.data else { return 0 };
+        let schema = self.resolve(schema).schema;
+        entries.iter().filter(|entry| self.schema_of(schema, &entry.key).is_none()).count()
     }
 
     /// One of a few words.
@@ -146,12 +157,16 @@ impl<'a> Shape<'a> {
         for Entry { key, place, value } in entries {
             let inner = match (self.schema_of(schema, key), &schema["additionalProperties"]) {
                 (Some(inner), _) => inner,
-                (None, inner @ Value::Object(_)) => inner,
+                (None, inner @ (Value::Object(_) | Value::Bool(true))) => inner,
                 _ => {
                     self.unknown_key(name, key, *place, properties);
                     continue;
                 }
             };
+            if value.is_null() && !properties.contains_key(key) && self.takes(inner, "null") {
+                object.insert(key.clone(), Value::Null);
+                continue;
+            }
             self.path.push(key.clone());
             if let Some(usable) =
                 self.property(value, inner, !properties.contains_key(key) || required.contains(&key.as_str()))
@@ -333,6 +348,15 @@ impl<'a> Shape<'a> {
 
 fn alternatives(schema: &Value) -> Option<&[Value]> {
     schema["anyOf"].as_array().or(schema["oneOf"].as_array()).map(Vec::as_slice)
+}
+
+/// Whether a schema takes anything.
+fn is_open(schema: &Value) -> bool {
+    const LIMITING: [&str; 6] = ["type", "const", "enum", "anyOf", "oneOf", "allOf"];
+    match schema {
+        Value::Object(object) => !object.contains_key("$ref") && LIMITING.iter().all(|key| !object.contains_key(*key)),
+        other => *other == Value::Bool(true),
+    }
 }
 
 fn is_not_finite(node: &Node) -> bool {

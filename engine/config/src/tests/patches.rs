@@ -64,7 +64,12 @@ fn missing_keys_are_added_where_the_schema_has_them_with_the_indentation_of_the_
             "model:\n   seasonal:\n      history: 4w # h\nthreshold:\n   score: 1\n# on the alert\nalert:\n   severity: 3",
         ),
         ("model: { auto: {} }", "threshold.score", json!(1), "model: { auto: {} }\nthreshold:\n  score: 1\n"),
-        ("name: x\r\nmodel: {}\r\n", "threshold.score", json!(1), "name: x\r\nmodel: {}\r\nthreshold:\r\n  score: 1\r\n"),
+        (
+            "name: x\r\nmodel: {}\r\n",
+            "threshold.score",
+            json!(1),
+            "name: x\r\nmodel: {}\r\nthreshold:\r\n  score: 1\r\n",
+        ),
         ("{ name: x }\n", "threshold.score", json!(1), "{ name: x, threshold: { score: 1 } }\n"),
         (
             "entity:\n- a\n- b # the second\nfeatures: {}\n",
