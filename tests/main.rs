@@ -18,3 +18,4 @@ mod repeat;
 mod reports;
 mod support;
 mod tidy;
+mod tuning;

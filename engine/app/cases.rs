@@ -118,6 +118,7 @@ pub fn run(suite: &Suite, case: &Case, loaded: &Loaded) -> anyhow::Result<Option
         broken: Default::default(),
         state: State::in_memory()?,
         templates,
+        silences: Vec::new(),
         outlet: Outlet { sinks: Vec::new(), response: Response::default() },
         state_dir: dir.path().to_owned(),
         limits: open::limits(loaded),

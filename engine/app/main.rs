@@ -15,6 +15,7 @@ mod daemon;
 mod detect;
 mod exempt;
 mod generation;
+mod diff;
 mod ingest;
 mod judge;
 mod keep;
@@ -26,6 +27,7 @@ mod models;
 mod observe;
 mod open;
 mod outlet;
+mod past;
 mod pipeline;
 mod progress;
 mod quarantine;
@@ -35,6 +37,9 @@ mod shipped;
 mod specs;
 mod state;
 mod upkeep;
+mod stored;
+mod tune;
+mod words;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -83,9 +88,13 @@ fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Check(args) => commands::check::run(cli, args),
         Command::Schema { kind } => commands::schema::run(*kind),
         Command::Test(args) => commands::test::run(cli, args),
+        Command::Tune(args) => commands::tune::run(cli, args),
+        Command::Diff(args) => commands::diff::run(cli, args),
         Command::Run(args) => commands::run::run(cli, args),
         Command::Replay(args) => commands::replay::run(cli, args),
         Command::Explain(args) => commands::explain::run(cli, args),
+        Command::Reproduce(args) => commands::reproduce::run(cli, args),
+        Command::Forecast(args) => commands::forecast::run(cli, args),
         Command::Status => commands::status::run(cli),
         Command::Alerts(args) => commands::alerts::run(cli, args),
         Command::Silence(args) => commands::silence::run(cli, args),

@@ -4,18 +4,18 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use margay_core::{Alert, Entity, Gate, Period, Time, TimeRange};
+use margay_core::{Alert, Entity, Gate, GateName, Period, Time, TimeRange};
 use margay_render::plain;
 use serde_json::json;
 
-use super::{print, print_json};
+use super::{find_entity, print, print_json};
 use crate::Exit;
 use crate::chart;
 use crate::cli::{Cli, ExplainArgs, Output};
-use crate::detect::Scored;
 use crate::ingest::{Ready, find};
 use crate::open;
 use crate::pipeline::{Explained, Pipeline};
+use crate::words::sentence;
 
 /// History shown before the bucket, in the chart.
 const CHART_BEFORE: Period = Period(12 * 3_600_000);
@@ -45,8 +45,8 @@ fn explain_alert(cli: &Cli, pipeline: &Pipeline, id: &str) -> anyhow::Result<Exi
         Some(ready) => {
             let question = Question { ready, entity: alert.entity.clone(), bucket: alert.start };
             let explained = pipeline.explain(ready, &alert.entity, alert.start, shown(&question, alert.end))?;
-            let driving = explained.verdict.map_or(0, |verdict| verdict.feature);
-            figure(&question, driving, &explained.series)
+            let driving = explained.verdict.as_ref().map_or(0, |verdict| verdict.feature);
+            figure(&question, driving, &explained)
         }
         None => String::new(),
     };
@@ -77,35 +77,19 @@ fn explain_bucket(cli: &Cli, pipeline: &Pipeline, detector: &str, entity: &str, 
     Ok(Exit::Ok)
 }
 
-/// The entity whose JSON or whose values joined by `/` were given.
-fn find_entity(ready: &Ready, text: &str) -> anyhow::Result<Entity> {
-    let table = ready.store.read(TimeRange::ALL)?;
-    let known = table.entities.iter().find(|entity| entity.to_json() == text || entity.to_string() == text);
-    if let Some(entity) = known {
-        return Ok(entity.clone());
-    }
-    let mut near: Vec<(usize, String)> = table
-        .entities
-        .iter()
-        .map(|entity| (strsim::levenshtein(&entity.to_string(), text), entity.to_string()))
-        .collect();
-    near.sort();
-    match near.first() {
-        Some((_, nearest)) => {
-            bail!("`{text}` never appears in {}; did you mean `{}`?", ready.definition.name, plain(nearest))
-        }
-        None => bail!("{} has seen nothing yet: no row of its log passed its conditions", ready.definition.name),
-    }
-}
-
 fn shown(question: &Question, end: Time) -> TimeRange {
     let bucket = question.ready.definition.query.bucket;
     TimeRange { start: question.bucket.minus(CHART_BEFORE), end: end.plus(bucket.times(12)) }
 }
 
-fn figure(question: &Question, driving: usize, series: &[Scored]) -> String {
+/// What was measured and expected, and the scores beside their threshold.
+fn figure(question: &Question, driving: usize, explained: &Explained) -> String {
     let feature = question.ready.features().get(driving).map_or("", |name| &name[..]);
-    chart::draw(&format!("\n{feature} of {}", plain(&question.entity.to_string())), driving, series)
+    let title = format!("\n{feature} of {}", plain(&question.entity.to_string()));
+    let gates = explained.verdict.iter().flat_map(|verdict| &verdict.gates);
+    let threshold = gates.filter(|gate| gate.gate == GateName::Score).find_map(|gate| gate.limit.parse().ok());
+    let threshold = threshold.unwrap_or(question.ready.definition.judgement.rule.score);
+    chart::draw(&title, driving, &explained.series) + &chart::scores(driving, &explained.series, threshold)
 }
 
 fn alert_text(alert: &Alert) -> String {
@@ -149,12 +133,7 @@ fn alert_text(alert: &Alert) -> String {
 fn gate_lines(gates: &[Gate]) -> String {
     let line = |gate: &Gate| {
         let verdict = if gate.passed { "pass" } else { "FAIL" };
-        format!(
-            "  {verdict}  {:<12} {:>24}   limit {}\n",
-            gate.gate.to_string(),
-            plain(&gate.value),
-            plain(&gate.limit)
-        )
+        format!("  {verdict}  {:<12} {}\n", gate.gate.to_string(), sentence(gate))
     };
     gates.iter().map(line).collect()
 }
@@ -196,5 +175,5 @@ fn bucket_text(question: &Question, explained: &Explained, alert: Option<&Alert>
     }
     text.push_str("\nGates, in order:\n");
     text.push_str(&gate_lines(&verdict.gates));
-    text + &figure(question, verdict.feature, &explained.series)
+    text + &figure(question, verdict.feature, explained)
 }

@@ -3,23 +3,31 @@
 pub mod alerts;
 pub mod check;
 pub mod demo;
+pub mod diff;
 pub mod explain;
+pub mod forecast;
 pub mod generate;
 pub mod import;
 pub mod init;
 pub mod label;
 pub mod replay;
+pub mod reproduce;
 pub mod run;
 pub mod schema;
 pub mod silence;
 pub mod status;
 pub mod test;
+pub mod tune;
 
 use std::io::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use margay_core::Time;
+use anyhow::bail;
+use margay_core::{Entity, Time, TimeRange};
+use margay_render::plain;
 use serde::Serialize;
+
+use crate::ingest::Ready;
 
 /// The wall clock: read here, handed down as an argument.
 pub fn now() -> Time {
@@ -38,4 +46,25 @@ pub fn print(text: &str) -> anyhow::Result<()> {
 /// Prints one JSON document.
 pub fn print_json<T: Serialize>(value: &T) -> anyhow::Result<()> {
     print(&format!("{}\n", serde_json::to_string_pretty(value)?))
+}
+
+/// The entity whose JSON or whose values joined by `/` were given.
+pub fn find_entity(ready: &Ready, text: &str) -> anyhow::Result<Entity> {
+    let table = ready.store.read(TimeRange::ALL)?;
+    let known = table.entities.iter().find(|entity| entity.to_json() == text || entity.to_string() == text);
+    if let Some(entity) = known {
+        return Ok(entity.clone());
+    }
+    let mut near: Vec<(usize, String)> = table
+        .entities
+        .iter()
+        .map(|entity| (strsim::levenshtein(&entity.to_string(), text), entity.to_string()))
+        .collect();
+    near.sort();
+    match near.first() {
+        Some((_, nearest)) => {
+            bail!("`{text}` never appears in {}; did you mean `{}`?", ready.definition.name, plain(nearest))
+        }
+        None => bail!("{} has seen nothing yet: no row of its log passed its conditions", ready.definition.name),
+    }
 }

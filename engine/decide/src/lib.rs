@@ -16,6 +16,7 @@ pub mod rule;
 pub mod selector;
 pub mod silence;
 pub mod tracker;
+pub mod trial;
 
 pub use budget::{History, budget_score};
 pub use episode::{Episode, Event, Peak};

@@ -22,6 +22,7 @@ mod units;
 pub use error::{RenderError, TemplateError};
 pub use event::calico_event;
 pub use json::{alert_json, alert_schema, json_line};
+pub use markdown::markdown;
 pub use plain::{VALUE_CHARS_MOST, plain};
 pub use policy::{PolicyError, PolicyFiles, PolicyKind, Quarantine, quarantine};
 pub use templates::Templates;

@@ -7,7 +7,8 @@ const MARKUP: &str = "\\`*_[]<>#|~&@$";
 
 /// `value` made safe to look at and to stand in running Markdown, also at the start of a line; in a
 /// code span the escapes would show.
-pub(crate) fn markdown(value: &str, chars_most: usize) -> String {
+#[must_use]
+pub fn markdown(value: &str, chars_most: usize) -> String {
     let shown = shown(value.trim_start(), chars_most);
     let marker = list_marker(&shown);
     let mut text = String::with_capacity(shown.len());

@@ -1,0 +1,276 @@
+//! Replays of both configurations. Features that the live state has are used; what is not there is read into a state
+//! of its own, which both sides share and which goes away.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::Context;
+use margay_config::{Loaded, Mode, Severity};
+use margay_core::{Alert, Period, Time, TimeRange, digest};
+use margay_decide::Incidents;
+use margay_render::Templates;
+use serde::Serialize;
+use tempfile::TempDir;
+
+use super::revision::Source;
+use crate::compose::{Composer, Happening};
+use crate::detect::Wish;
+use crate::ingest::{Ready, chain};
+use crate::memory::Memory;
+use crate::open;
+use crate::outlet::Outlet;
+use crate::pipeline::Pipeline;
+use crate::specs;
+use crate::state::State;
+
+/// What a detector costs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Cost {
+    /// Rows of the log that were read for it now: none where its features were there.
+    pub rows_read: u64,
+    /// Buckets of entities that were judged.
+    pub buckets: usize,
+    /// Entities.
+    pub entities: usize,
+    /// Time that judging took.
+    pub seconds: f64,
+}
+
+/// What one detector came to on one side.
+#[derive(Clone, Debug)]
+pub struct Replayed {
+    /// Alerts as they were last told, by start.
+    pub alerts: Vec<Alert>,
+    /// What it costs.
+    pub cost: Cost,
+    /// Buckets in which its log had rows.
+    pub covered: Option<TimeRange>,
+    /// Digest of everything that decides on its alerts.
+    identity: String,
+}
+
+/// One configuration.
+#[derive(Debug, Default)]
+pub struct Side {
+    /// As it was named.
+    pub name: String,
+    /// By detector.
+    pub detectors: BTreeMap<String, Replayed>,
+    /// Detectors that cannot run, and why.
+    pub broken: BTreeMap<String, String>,
+}
+
+/// Replays one side after the other.
+pub struct Sides {
+    range: TimeRange,
+    live: Option<State>,
+    live_dir: PathBuf,
+    /// Root of the logs whose features the live state has.
+    live_root: PathBuf,
+    scratch: Option<State>,
+    scratch_dir: TempDir,
+}
+
+/// What is judged together: detectors whose features lie in the same state.
+struct Batch<'a> {
+    loaded: &'a Loaded,
+    ready: Vec<Ready>,
+    dir: &'a Path,
+}
+
+impl Sides {
+    /// Replays of `range` beside the state that `config` names.
+    ///
+    /// # Errors
+    /// No folder can be made for what is read anew.
+    pub fn new(config: &Path, range: TimeRange) -> anyhow::Result<Self> {
+        let loaded = margay_config::load(config);
+        let live_dir = loaded.root.join(&loaded.engine.state.dir);
+        let live = if live_dir.exists() { State::open(&live_dir) } else { State::in_memory() };
+        let live = live.map_err(|error| eprintln!("{}; features are read anew", chain(&error))).ok();
+        let scratch_dir = tempfile::tempdir().context("cannot make a folder for features")?;
+        let scratch = Some(State::open(scratch_dir.path())?);
+        Ok(Self { range, live, live_dir, live_root: absolute(&loaded.root), scratch, scratch_dir })
+    }
+
+    /// Replays a configuration. Detectors that `other` has just so are taken over from there. `None` where margay.yaml
+    /// is wrong, which was told.
+    ///
+    /// # Errors
+    /// The state fails.
+    pub fn replay(&mut self, source: &Source, other: Option<&Side>) -> anyhow::Result<Option<Side>> {
+        let mut loaded = load(source);
+        let mut side = Side { name: source.name.clone(), ..Side::default() };
+        for problem in loaded.problems.iter().filter(|problem| problem.severity == Severity::Error) {
+            eprintln!("{}", problem.render(false));
+            if problem.file == source.config {
+                return Ok(None);
+            }
+            let name = problem.file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+            side.broken.insert(name, problem.message.clone());
+        }
+        if let Some(root) = &source.logs_root {
+            loaded.root.clone_from(root);
+        }
+        let (live, scratch) = self.split(&loaded, other, &mut side)?;
+        let live_dir = self.live_dir.clone();
+        if let Some(state) = self.live.take() {
+            let batch = Batch { loaded: &loaded, ready: live, dir: &live_dir };
+            self.live = Some(self.run(batch, state, &mut side)?);
+        }
+        let scratch_dir = self.scratch_dir.path().to_owned();
+        let state = self.scratch.take().expect("it is put back after each replay");
+        let batch = Batch { loaded: &loaded, ready: scratch, dir: &scratch_dir };
+        self.scratch = Some(self.run(batch, state, &mut side)?);
+        Ok(Some(side))
+    }
+
+    /// Detectors to be run, by where their features lie.
+    fn split(
+        &self,
+        loaded: &Loaded,
+        other: Option<&Side>,
+        side: &mut Side,
+    ) -> anyhow::Result<(Vec<Ready>, Vec<Ready>)> {
+        let (logs, lost) = open::logs(loaded);
+        let (mut live, mut scratch) = (Vec::new(), Vec::new());
+        for one in loaded.detectors.iter().filter(|one| one.detector.mode != Mode::Disabled) {
+            let name = one.detector.name.clone();
+            let Some(log) = logs.get(&one.detector.log) else {
+                let reason = lost.get(&one.detector.log).map_or("no such log", |reason| &reason[..]);
+                side.broken.insert(name, reason.to_owned());
+                continue;
+            };
+            let mut ready = match open::open_one(one, loaded, log, self.scratch_dir.path()) {
+                Ok(ready) => ready,
+                Err(reason) => {
+                    side.broken.insert(name, reason);
+                    continue;
+                }
+            };
+            let known = other.and_then(|other| other.detectors.get(&name));
+            if let Some(known) = known.filter(|known| known.identity == identity(&ready, loaded)) {
+                side.detectors.insert(name, known.clone());
+                continue;
+            }
+            let is_live = absolute(&loaded.root) == self.live_root
+                && self
+                    .live
+                    .as_ref()
+                    .is_some_and(|state| state.ingested(&ready.key()).is_ok_and(|known| !known.files.is_empty()));
+            if is_live {
+                ready = open::open_one(one, loaded, log, &self.live_dir).map_err(anyhow::Error::msg)?;
+                live.push(ready);
+            } else {
+                scratch.push(ready);
+            }
+        }
+        Ok((live, scratch))
+    }
+
+    /// Replays a batch, and gives the state back.
+    fn run(&self, batch: Batch, state: State, side: &mut Side) -> anyhow::Result<State> {
+        if batch.ready.is_empty() {
+            return Ok(state);
+        }
+        let templates = Templates::load(specs::templates_dir(batch.loaded).as_deref())
+            .map_err(|errors| anyhow::anyhow!("template {}: {}", errors[0].name, errors[0].message))?;
+        let pipeline = Pipeline {
+            ready: batch.ready,
+            logs: open::logs(batch.loaded).0,
+            broken: BTreeMap::new(),
+            state,
+            templates,
+            silences: Vec::new(),
+            outlet: Outlet { sinks: Vec::new(), response: Default::default() },
+            state_dir: batch.dir.to_owned(),
+            limits: open::limits(batch.loaded),
+            records_per_alert: 0,
+        };
+        let reports = pipeline.ingest()?;
+        for ready in &pipeline.ready {
+            let name = &ready.definition.name;
+            let report = reports.get(&ready.definition.query.log);
+            if let Some(reason) = report.and_then(|report| report.failed.get(name)) {
+                side.broken.insert(name.clone(), reason.clone());
+                continue;
+            }
+            let mut replayed = self.judge(&pipeline, ready)?;
+            replayed.cost.rows_read = report.map_or(0, |report| report.rows);
+            replayed.identity = identity(ready, batch.loaded);
+            side.detectors.insert(name.clone(), replayed);
+        }
+        Ok(pipeline.state)
+    }
+
+    fn judge(&self, pipeline: &Pipeline, ready: &Ready) -> anyhow::Result<Replayed> {
+        let started = Instant::now();
+        let table = pipeline.table(ready, None, self.range.end, &BTreeMap::new());
+        let judgement = &ready.definition.judgement;
+        let mut memory = Memory::new(judgement);
+        let outcome = memory.advance(judgement, &table, self.range.end, &Wish::default());
+        let seconds = started.elapsed().as_secs_f64();
+        let apart = State::in_memory()?;
+        // Sample records are no part of the comparison, so no log is read for them.
+        let composer = Composer { state: &apart, logs: &BTreeMap::new(), ..pipeline.composer() };
+        let happenings = outcome.told.into_iter().map(|told| Happening { ready, told }).collect();
+        let mut last: BTreeMap<String, Alert> = BTreeMap::new();
+        for alert in composer.compose(happenings, &mut Incidents::default())? {
+            last.insert(alert.id.clone(), alert);
+        }
+        let mut alerts: Vec<Alert> = last.into_values().filter(|alert| self.range.contains(alert.start)).collect();
+        alerts.sort_by(|a, b| (a.start, &a.entity).cmp(&(b.start, &b.entity)));
+        let end = |last: Time| last.plus(table.bucket);
+        let covered = table.covered.first().zip(table.covered.last());
+        Ok(Replayed {
+            alerts,
+            cost: Cost { rows_read: 0, buckets: table.len(), entities: memory.entities().len(), seconds },
+            covered: covered.map(|(first, last)| TimeRange { start: *first, end: end(*last) }),
+            identity: String::new(),
+        })
+    }
+}
+
+impl Side {
+    /// The time in which both logs and `within` have anything.
+    #[must_use]
+    pub fn covered(&self, within: TimeRange) -> Option<TimeRange> {
+        let hull = self.detectors.values().filter_map(|one| one.covered).reduce(TimeRange::hull)?;
+        let range = TimeRange { start: hull.start.max(within.start), end: hull.end.min(within.end) };
+        (range.start < range.end).then_some(range)
+    }
+
+    /// Alerts of all detectors.
+    pub fn alerts(&self) -> impl Iterator<Item = &Alert> {
+        self.detectors.values().flat_map(|one| &one.alerts)
+    }
+
+    /// Alerts a week in a range.
+    #[must_use]
+    pub fn weekly(&self, range: TimeRange) -> f64 {
+        self.alerts().count() as f64 * Period::WEEK.seconds() / range.end.since(range.start).seconds().max(1.0)
+    }
+}
+
+fn load(source: &Source) -> Loaded {
+    let mut loaded = margay_config::load(&source.config);
+    let Some(detectors) = &source.detectors else { return loaded };
+    let other = margay_config::load_detectors(std::slice::from_ref(detectors), Some(&loaded.engine));
+    loaded.problems.retain(|problem| problem.file == source.config);
+    loaded.problems.extend(other.problems);
+    (loaded.detectors, loaded.broken) = (other.detectors, other.broken);
+    loaded
+}
+
+/// Everything on which a detector's alerts depend, the logs themselves apart.
+fn identity(ready: &Ready, loaded: &Loaded) -> String {
+    let definition = &ready.definition;
+    let log = format!("{:?}", loaded.engine.logs.get(&definition.query.log));
+    let root = absolute(&loaded.root).display().to_string();
+    digest(&[&definition.digest, &definition.model_digest, &format!("{:?}", definition.judgement), &log, &root])
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}
