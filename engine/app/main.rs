@@ -16,6 +16,7 @@ mod detect;
 mod exempt;
 mod generation;
 mod diff;
+mod exempt;
 mod ingest;
 mod judge;
 mod keep;
@@ -36,9 +37,9 @@ mod scores;
 mod shipped;
 mod specs;
 mod state;
-mod upkeep;
 mod stored;
 mod tune;
+mod upkeep;
 mod words;
 
 use std::io::IsTerminal;
