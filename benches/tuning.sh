@@ -31,6 +31,7 @@ logs:
   web: { files: log.csv, time: { field: ts, format: epoch_s } }
 detectors: [detectors.d]
 sinks: []
+limits: { query_timeout: 10m, query_memory: 4GB }
 YAML
     cat > "$home/$name/detectors.d/load.yaml" <<'YAML'
 name: load

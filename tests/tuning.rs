@@ -100,8 +100,11 @@ fn a_noisy_detector_is_tuned_to_its_budget_and_keeps_the_labelled_incident() {
     assert_eq!(home.read("detectors.d/load.yaml"), expected);
     let patch = first["patch"].as_str().unwrap();
     assert!(patch.contains("\n-  score: 20 # found by guessing\n+"), "{patch}");
+    // Thresholds have a say in what is learnt, so the next look may differ a little; what was labelled stays.
     let again = tune(&[]);
-    assert_eq!((&again["patch"], &in_force(&again)["recall"]), (&json!(""), &json!(1.0)));
+    let after = in_force(&again)["alerts_per_week"].as_f64().unwrap();
+    assert!(after < before / 2.0, "{before} before, {after} after");
+    assert_eq!(in_force(&again)["recall"], 1.0);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context;
 use margay_config::{Loaded, LoadedDetector, Problem, Typed};
@@ -11,11 +12,9 @@ use margay_render::plain;
 use margay_source::Log;
 use serde_json::{Map, Value, json};
 
-use crate::ingest::Ready;
+use crate::ingest::{Ready, chain};
 use crate::open;
-use crate::outlet::Outlet;
-use crate::pipeline::{Pipeline, Replay};
-use crate::quarantine::Response;
+use crate::pipeline::{Pipeline, Replay, Replayed};
 use crate::specs;
 use crate::state::State;
 
@@ -110,21 +109,12 @@ pub fn run(suite: &Suite, case: &Case, loaded: &Loaded) -> anyhow::Result<Option
     let spec = specs::log(name, &in_file, dir.path()).with_context(|| format!("log `{name}` has no shape"))?;
     let log = Log::open(spec)?;
     let ready = open::open_one(suite.detector, loaded, &log, dir.path()).map_err(anyhow::Error::msg)?;
-    let templates = margay_render::Templates::load(specs::templates_dir(loaded).as_deref())
-        .map_err(|errors| anyhow::anyhow!("template {}: {}", errors[0].name, errors[0].message))?;
-    let pipeline = Pipeline {
-        ready: vec![ready],
-        logs: [(name.clone(), log)].into(),
-        broken: Default::default(),
-        state: State::in_memory()?,
-        templates,
-        silences: Vec::new(),
-        outlet: Outlet { sinks: Vec::new(), response: Response::default() },
-        state_dir: dir.path().to_owned(),
-        limits: open::limits(loaded),
-        records_per_alert: 0,
-    };
-    let alerts = pipeline.replay(&mut Replay { range: TimeRange::ALL, scores: None })?;
+    let mut pipeline = open::apart(loaded, vec![ready], Arc::new(State::in_memory()?), dir.path())?;
+    pipeline.logs.insert(name.clone(), log);
+    let Replayed { alerts, failed } = pipeline.replay(&mut Replay { range: TimeRange::ALL, scores: None })?;
+    if let Some(reason) = failed.into_values().next() {
+        anyhow::bail!(reason);
+    }
     Ok(judge(case, &alerts, &pipeline))
 }
 
@@ -189,12 +179,16 @@ fn entity(fires: &Fires, ready: &Ready) -> Entity {
 }
 
 /// What the bucket came to that scored highest in the time in which an alert was expected.
-fn why_not(pipeline: &Pipeline, ready: &Ready, entity: &Entity, window: TimeRange) -> String {
-    let seen = pipeline.explain(ready, entity, window.start, window).series;
+fn why_not(pipeline: &Pipeline, ready: &Arc<Ready>, entity: &Entity, window: TimeRange) -> String {
+    let explain = |bucket| pipeline.explain(ready, entity, bucket, window);
+    let seen = match explain(window.start) {
+        Ok(explained) => explained.series,
+        Err(error) => return chain(&error),
+    };
     let Some(best) = seen.iter().reduce(|best, row| if row.score.score > best.score.score { row } else { best }) else {
         return format!("nothing of {} was seen from {} to {}", plain(&entity.to_string()), window.start, window.end);
     };
-    let verdict = pipeline.explain(ready, entity, best.bucket, window).verdict.unwrap_or_default();
+    let verdict = explain(best.bucket).ok().and_then(|explained| explained.verdict).unwrap_or_default();
     let place = format!("the highest score is {:.1}, at {}", best.score.score, best.bucket);
     match verdict.gates.iter().find(|gate| !gate.passed) {
         Some(gate) if gate.gate == GateName::Score => format!("{place}, and the limit is {}", gate.limit),

@@ -254,6 +254,12 @@ fn union(group: &[&Ready]) -> Vec<String> {
     columns
 }
 
+/// Detectors whose features could not be made, and why.
+#[must_use]
+pub fn failed(logs: &BTreeMap<String, LogReport>) -> BTreeMap<String, String> {
+    logs.values().flat_map(|log| log.failed.clone()).collect()
+}
+
 /// The detector of that name, if it can run.
 pub fn find<'a>(ready: &'a [Arc<Ready>], name: &str) -> Option<&'a Arc<Ready>> {
     ready.iter().find(|ready| ready.definition.name == name)

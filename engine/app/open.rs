@@ -98,6 +98,28 @@ pub fn load(config: &Path, loaded: &Loaded, shared: &Shared) -> anyhow::Result<O
     }))
 }
 
+/// A pipeline of these detectors on a state of their own, without sinks, silences and sample records.
+///
+/// # Errors
+/// A template of the configuration is broken.
+pub fn apart(loaded: &Loaded, ready: Vec<Ready>, state: Arc<State>, state_dir: &Path) -> anyhow::Result<Pipeline> {
+    let templates = Templates::load(specs::templates_dir(loaded).as_deref())
+        .map_err(|errors| anyhow::anyhow!("template {}: {}", errors[0].name, errors[0].message))?;
+    Ok(Pipeline {
+        ready: ready.into_iter().map(Arc::new).collect(),
+        logs: BTreeMap::new(),
+        broken: BTreeMap::new(),
+        state,
+        templates: Arc::new(templates),
+        silences: Vec::new(),
+        outlet: Outlet { sinks: Vec::new(), response: Response::default() },
+        state_dir: state_dir.to_owned(),
+        limits: limits(loaded),
+        records_per_alert: 0,
+        lanes: Lanes::new(threads(), Arc::default()),
+    })
+}
+
 /// Opens the logs that are files; of the others, says why not.
 #[must_use]
 pub fn logs(loaded: &Loaded) -> (BTreeMap<String, Log>, BTreeMap<String, String>) {

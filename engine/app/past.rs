@@ -1,7 +1,8 @@
 //! The scored past of a detector: from a file, from what was kept, or replayed now and kept.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use margay_core::{Entity, Time, TimeRange, digest};
@@ -9,7 +10,8 @@ use margay_render::plain;
 use tracing::info;
 
 use crate::detect::Wish;
-use crate::ingest::Ready;
+use crate::ingest::{Ready, failed};
+use crate::judge::{Task, rerun};
 use crate::pipeline::Pipeline;
 use crate::scores::ScoresFile;
 use crate::stored::{self, StoredRow};
@@ -20,19 +22,22 @@ use crate::tune::{Collector, Past};
 ///
 /// # Errors
 /// The logs or scores cannot be read, or hold nothing of the detector.
-pub fn of(pipeline: &Pipeline, ready: &Ready, file: Option<&Path>, range: TimeRange) -> anyhow::Result<(Past, f64)> {
+pub fn of(pipeline: &Pipeline, ready: &Arc<Ready>, file: Option<&Path>, range: TimeRange) -> anyhow::Result<(Past, f64)> {
     let judgement = &ready.definition.judgement;
     if let Some(file) = file {
         return Ok((read(file, ready, range)?, judgement.rule.score));
     }
-    pipeline.ingest()?;
+    if let Some(reason) = failed(&pipeline.ingest(&BTreeSet::new())?).remove(&ready.definition.name) {
+        bail!("the features of {} could not be made: {reason}", ready.definition.name);
+    }
     let kept = Kept::of(pipeline, ready)?;
     if let Some(score) = kept.score() {
         info!(path = %kept.path.display(), "scores of an earlier replay are used");
         return Ok((read(&kept.path, ready, range)?, score));
     }
     let wish = Wish { scores_from: Some(Time::MIN), explain: None };
-    let (memory, outcome) = pipeline.rerun(ready, Time::MAX, &wish, &Default::default());
+    let task = Task { ready: ready.clone(), until: Time::MAX, train: false, keep_scores: false, fresh: None };
+    let (memory, outcome) = rerun(&task, &wish)?;
     let mut collector = Collector::new(&judgement.rule, &judgement.volume, range);
     memory.entities().iter().for_each(|entity| collector.enter(entity.clone()));
     for row in &outcome.scores {

@@ -15,7 +15,7 @@ use tracing::warn;
 
 use crate::compose::{Composer, Happening};
 use crate::detect::{Outcome, Scored, Wish};
-use crate::ingest::{LogReport, Ready, chain, find, ingest, threads};
+use crate::ingest::{LogReport, Ready, chain, failed, find, ingest, threads};
 use crate::judge::{JudgeError, Ran, Task, judge, rerun};
 use crate::keep::Ending;
 use crate::lanes::{Job, Lanes};
@@ -243,7 +243,7 @@ impl Pipeline {
     pub fn replay(&self, replay: &mut Replay) -> Result<Replayed, PipelineError> {
         let logs = self.ingest(&BTreeSet::new())?;
         let wish = Wish { scores_from: replay.scores.as_ref().map(|_| replay.range.start), explain: None };
-        let (mut told, mut failed) = (Vec::new(), BTreeMap::new());
+        let (mut told, mut failed) = (Vec::new(), failed(&logs));
         let judged = Progress::steps("judging", self.ready.len() as u64);
         for group in self.tasks(&Request::once(replay.range.end, replay.range.end), &logs).chunks(threads()) {
             let results: Vec<Result<(Memory, Outcome), JudgeError>> =

@@ -1,5 +1,7 @@
 //! `forecast`: what a detector expects of an entity next.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context, bail};
 use margay_core::{Score, Time};
 use margay_model::Observation;
@@ -11,7 +13,8 @@ use crate::Exit;
 use crate::chart;
 use crate::cli::{Cli, ForecastArgs, ForecastFormat, Output};
 use crate::detect::{Scored, Wish};
-use crate::ingest::find;
+use crate::ingest::{failed, find};
+use crate::judge::{Task, rerun};
 use crate::open;
 
 /// Buckets ahead at most: what is expected further out is what is expected a week before.
@@ -21,7 +24,10 @@ const BUCKETS_MOST: i64 = 20_000;
 pub fn run(cli: &Cli, args: &ForecastArgs) -> anyhow::Result<Exit> {
     let Some(mut pipeline) = open::pipeline(&cli.config)? else { return Ok(Exit::Configuration) };
     pipeline.ready.retain(|ready| ready.definition.name == args.detector);
-    pipeline.ingest()?;
+    let reports = pipeline.ingest(&BTreeSet::new())?;
+    if let Some(reason) = failed(&reports).remove(&args.detector) {
+        bail!("the features of {} could not be made: {reason}", args.detector);
+    }
     let ready = find(&pipeline.ready, &args.detector)
         .with_context(|| format!("no detector that can run is called `{}`; see `margay status`", args.detector))?;
     let entity = find_entity(ready, &args.entity)?;
@@ -31,7 +37,8 @@ pub fn run(cli: &Cli, args: &ForecastArgs) -> anyhow::Result<Exit> {
         bail!("a horizon of {} is {buckets} buckets of {bucket}; it may be 1 to {BUCKETS_MOST}", args.horizon);
     }
     let wish = Wish { scores_from: Some(Time::MIN), explain: None };
-    let (memory, outcome) = pipeline.rerun(ready, Time::MAX, &wish, &Default::default());
+    let task = Task { ready: ready.clone(), until: Time::MAX, train: false, keep_scores: false, fresh: None };
+    let (memory, outcome) = rerun(&task, &wish)?;
     let next = memory.next().context("nothing was judged yet")?;
     let at = memory.entities().iter().position(|known| *known == entity).context("the entity was never judged")?;
     // Shares and durations have a weight; the last one seen stands for those to come.

@@ -29,9 +29,12 @@ pub fn run(cli: &Cli, args: &ReproduceArgs) -> anyhow::Result<Exit> {
     let alerts = pipeline.state.alerts()?;
     let stored = find(&alerts, &args.alert)?.clone();
     pipeline.ready.retain(|ready| ready.definition.name == stored.detector);
-    let replayed =
-        pipeline.replay(&mut Replay { range: TimeRange { start: Time::MIN, end: stored.time }, scores: None })?;
-    let now = replayed.into_iter().rfind(|alert| alert.id == stored.id);
+    let range = TimeRange { start: Time::MIN, end: stored.time };
+    let replayed = pipeline.replay(&mut Replay { range, scores: None })?;
+    if let Some(reason) = replayed.failed.get(&stored.detector) {
+        anyhow::bail!("{} did not run: {reason}", stored.detector);
+    }
+    let now = replayed.alerts.into_iter().rfind(|alert| alert.id == stored.id);
     let checks = now.as_ref().map(|now| checks(&stored, now)).unwrap_or_default();
     let same = now.is_some() && checks.iter().all(|check| check.same);
     match cli.output {

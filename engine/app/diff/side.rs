@@ -1,15 +1,15 @@
 //! Replays of both configurations. Features that the live state has are used; what is not there is read into a state
 //! of its own, which both sides share and which goes away.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
 use margay_config::{Loaded, Mode, Severity};
 use margay_core::{Alert, Period, Time, TimeRange, digest};
 use margay_decide::Incidents;
-use margay_render::Templates;
 use serde::Serialize;
 use tempfile::TempDir;
 
@@ -17,11 +17,9 @@ use super::revision::Source;
 use crate::compose::{Composer, Happening};
 use crate::detect::Wish;
 use crate::ingest::{Ready, chain};
-use crate::memory::Memory;
+use crate::judge::{Task, rerun};
 use crate::open;
-use crate::outlet::Outlet;
 use crate::pipeline::Pipeline;
-use crate::specs;
 use crate::state::State;
 
 /// What a detector costs.
@@ -64,19 +62,12 @@ pub struct Side {
 /// Replays one side after the other.
 pub struct Sides {
     range: TimeRange,
-    live: Option<State>,
+    live: Option<Arc<State>>,
     live_dir: PathBuf,
     /// Root of the logs whose features the live state has.
     live_root: PathBuf,
-    scratch: Option<State>,
+    scratch: Arc<State>,
     scratch_dir: TempDir,
-}
-
-/// What is judged together: detectors whose features lie in the same state.
-struct Batch<'a> {
-    loaded: &'a Loaded,
-    ready: Vec<Ready>,
-    dir: &'a Path,
 }
 
 impl Sides {
@@ -88,9 +79,9 @@ impl Sides {
         let loaded = margay_config::load(config);
         let live_dir = loaded.root.join(&loaded.engine.state.dir);
         let live = if live_dir.exists() { State::open(&live_dir) } else { State::in_memory() };
-        let live = live.map_err(|error| eprintln!("{}; features are read anew", chain(&error))).ok();
+        let live = live.map(Arc::new).map_err(|error| eprintln!("{}; features are read anew", chain(&error))).ok();
         let scratch_dir = tempfile::tempdir().context("cannot make a folder for features")?;
-        let scratch = Some(State::open(scratch_dir.path())?);
+        let scratch = Arc::new(State::open(scratch_dir.path())?);
         Ok(Self { range, live, live_dir, live_root: absolute(&loaded.root), scratch, scratch_dir })
     }
 
@@ -114,15 +105,10 @@ impl Sides {
             loaded.root.clone_from(root);
         }
         let (live, scratch) = self.split(&loaded, other, &mut side)?;
-        let live_dir = self.live_dir.clone();
-        if let Some(state) = self.live.take() {
-            let batch = Batch { loaded: &loaded, ready: live, dir: &live_dir };
-            self.live = Some(self.run(batch, state, &mut side)?);
+        if let Some(state) = &self.live {
+            self.run(&loaded, live, state.clone(), &self.live_dir, &mut side)?;
         }
-        let scratch_dir = self.scratch_dir.path().to_owned();
-        let state = self.scratch.take().expect("it is put back after each replay");
-        let batch = Batch { loaded: &loaded, ready: scratch, dir: &scratch_dir };
-        self.scratch = Some(self.run(batch, state, &mut side)?);
+        self.run(&loaded, scratch, self.scratch.clone(), self.scratch_dir.path(), &mut side)?;
         Ok(Some(side))
     }
 
@@ -169,26 +155,21 @@ impl Sides {
         Ok((live, scratch))
     }
 
-    /// Replays a batch, and gives the state back.
-    fn run(&self, batch: Batch, state: State, side: &mut Side) -> anyhow::Result<State> {
-        if batch.ready.is_empty() {
-            return Ok(state);
+    /// Replays detectors whose features lie in the same state.
+    fn run(
+        &self,
+        loaded: &Loaded,
+        ready: Vec<Ready>,
+        state: Arc<State>,
+        dir: &Path,
+        side: &mut Side,
+    ) -> anyhow::Result<()> {
+        if ready.is_empty() {
+            return Ok(());
         }
-        let templates = Templates::load(specs::templates_dir(batch.loaded).as_deref())
-            .map_err(|errors| anyhow::anyhow!("template {}: {}", errors[0].name, errors[0].message))?;
-        let pipeline = Pipeline {
-            ready: batch.ready,
-            logs: open::logs(batch.loaded).0,
-            broken: BTreeMap::new(),
-            state,
-            templates,
-            silences: Vec::new(),
-            outlet: Outlet { sinks: Vec::new(), response: Default::default() },
-            state_dir: batch.dir.to_owned(),
-            limits: open::limits(batch.loaded),
-            records_per_alert: 0,
-        };
-        let reports = pipeline.ingest()?;
+        let mut pipeline = open::apart(loaded, ready, state, dir)?;
+        pipeline.logs = open::logs(loaded).0;
+        let reports = pipeline.ingest(&BTreeSet::new())?;
         for ready in &pipeline.ready {
             let name = &ready.definition.name;
             let report = reports.get(&ready.definition.query.log);
@@ -198,18 +179,18 @@ impl Sides {
             }
             let mut replayed = self.judge(&pipeline, ready)?;
             replayed.cost.rows_read = report.map_or(0, |report| report.rows);
-            replayed.identity = identity(ready, batch.loaded);
+            replayed.identity = identity(ready, loaded);
             side.detectors.insert(name.clone(), replayed);
         }
-        Ok(pipeline.state)
+        Ok(())
     }
 
-    fn judge(&self, pipeline: &Pipeline, ready: &Ready) -> anyhow::Result<Replayed> {
+    fn judge(&self, pipeline: &Pipeline, ready: &Arc<Ready>) -> anyhow::Result<Replayed> {
         let started = Instant::now();
-        let table = pipeline.table(ready, None, self.range.end, &BTreeMap::new());
-        let judgement = &ready.definition.judgement;
-        let mut memory = Memory::new(judgement);
-        let outcome = memory.advance(judgement, &table, self.range.end, &Wish::default());
+        let table = Arc::new(ready.store.read(TimeRange { start: Time::MIN, end: self.range.end })?);
+        let fresh = Some(table.clone());
+        let task = Task { ready: ready.clone(), until: self.range.end, train: false, keep_scores: false, fresh };
+        let (memory, outcome) = rerun(&task, &Wish::default())?;
         let seconds = started.elapsed().as_secs_f64();
         let apart = State::in_memory()?;
         // Sample records are no part of the comparison, so no log is read for them.
