@@ -4,19 +4,18 @@
 
 mod amend;
 mod beside;
+mod cases;
 mod change;
 mod changes;
-mod cases;
 mod chart;
 mod cli;
 mod commands;
 mod compose;
 mod daemon;
 mod detect;
-mod exempt;
-mod generation;
 mod diff;
 mod exempt;
+mod generation;
 mod ingest;
 mod judge;
 mod keep;

@@ -22,7 +22,12 @@ use crate::tune::{Collector, Past};
 ///
 /// # Errors
 /// The logs or scores cannot be read, or hold nothing of the detector.
-pub fn of(pipeline: &Pipeline, ready: &Arc<Ready>, file: Option<&Path>, range: TimeRange) -> anyhow::Result<(Past, f64)> {
+pub fn of(
+    pipeline: &Pipeline,
+    ready: &Arc<Ready>,
+    file: Option<&Path>,
+    range: TimeRange,
+) -> anyhow::Result<(Past, f64)> {
     let judgement = &ready.definition.judgement;
     if let Some(file) = file {
         return Ok((read(file, ready, range)?, judgement.rule.score));

@@ -18,6 +18,7 @@ use crate::compose::{Composer, Happening};
 use crate::detect::Wish;
 use crate::ingest::{Ready, chain};
 use crate::judge::{Task, rerun};
+use crate::labels;
 use crate::open;
 use crate::pipeline::Pipeline;
 use crate::state::State;
@@ -151,6 +152,11 @@ impl Sides {
             } else {
                 scratch.push(ready);
             }
+        }
+        if let Some(state) = &self.live {
+            let labels = labels::labels(state)?;
+            labels::keep_out_of_training(&labels, &mut live);
+            labels::keep_out_of_training(&labels, &mut scratch);
         }
         Ok((live, scratch))
     }
