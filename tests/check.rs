@@ -89,6 +89,7 @@ fn schemas_are_printed_as_they_are_committed() {
         ("engine", "examples/engine.schema.json"),
         ("exclusion", "examples/calico/exclusions.d/exclusion.schema.json"),
         ("silence", "examples/calico/silences.d/silence.schema.json"),
+        ("calendar", "examples/calico/calendars.d/calendar.schema.json"),
     ] {
         let printed = run(root(), &["schema", kind]).expect(0).json();
         let committed: serde_json::Value =

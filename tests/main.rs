@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, unreachable_pub, reason = "tests")]
 
 mod bad_input;
+mod budgets;
+mod calendars;
 mod check;
 mod continuous_integration;
 mod daemon;

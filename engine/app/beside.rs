@@ -1,9 +1,10 @@
-//! Exclusions and silences → what the stages take.
+//! Exclusions, silences and calendars → what the stages take.
 
-use margay_config::{Loaded, LoadedDetector, LoadedFile, SilenceFile};
+use margay_config::{Day, Loaded, LoadedCalendar, LoadedDetector, LoadedFile, SilenceFile, TreatAs};
 use margay_core::{Period, TimeRange};
 use margay_decide::{Origin, Selector, Silence};
 
+use crate::budgets::TeamBudget;
 use crate::exempt::{Effect, Exempt, Exempts, Span, Target};
 
 /// Silences by name.
@@ -43,7 +44,42 @@ pub fn exempts(loaded: &Loaded, detector: &LoadedDetector) -> Exempts {
             });
         }
     }
+    for days in &detector.detector.calendars {
+        let known = loaded.beside.calendars.iter().find(|calendar| calendar.name == days.name);
+        if let Some(calendar) = known {
+            exempts.push(special_days(calendar, days.treat_as));
+        }
+    }
     exempts
+}
+
+/// The days of a calendar, which are not learnt, and judged as the detector asks for.
+fn special_days(calendar: &LoadedCalendar, treat_as: TreatAs) -> Exempt {
+    let span = |day: &Day| match treat_as {
+        TreatAs::Ignore => Span { range: day.range, shift: Period(0) },
+        TreatAs::Sunday => Span { range: day.range, shift: day.to_sunday },
+    };
+    Exempt {
+        effect: match treat_as {
+            TreatAs::Ignore => Effect::Excluded,
+            TreatAs::Sunday => Effect::Unlearnt,
+        },
+        reason: format!("a day of the calendar {}", calendar.name),
+        target: Target::Matching(Selector::default(), "{}".to_owned()),
+        spans: calendar.days.iter().map(span).collect(),
+    }
+}
+
+/// Budgets of teams, by name.
+#[must_use]
+pub fn budgets(loaded: &Loaded) -> Vec<TeamBudget> {
+    let budget = |(name, budget): (&String, &margay_config::TeamBudget)| TeamBudget {
+        name: name.clone(),
+        selector: selector(&budget.selector),
+        alerts: budget.alerts,
+        per: budget.per,
+    };
+    loaded.engine.budgets.iter().map(budget).collect()
 }
 
 /// The detector as selectors see it.

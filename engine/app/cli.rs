@@ -78,6 +78,8 @@ pub enum Command {
     Label(LabelArgs),
     /// Convert rules of another tool to detectors, and list what cannot be converted.
     Import(ImportArgs),
+    /// Let a shadow detector take the place of the one that it shadows, unless it is worse: 1 where it is.
+    Promote(PromoteArgs),
     /// Write seeded Calico logs of a small cluster.
     Generate(GenerateArgs),
     /// Print a completion script for a shell.
@@ -103,6 +105,8 @@ pub enum SchemaKind {
     Silence,
     /// A file of tests/detectors.
     Test,
+    /// A YAML file of calendars.d.
+    Calendar,
     /// An alert in JSON.
     Alert,
 }
@@ -292,6 +296,19 @@ pub struct SilenceArgs {
 fn column_and_value(text: &str) -> Result<(String, String), String> {
     let (column, value) = text.split_once('=').ok_or("write COLUMN=VALUE, such as namespace=shop")?;
     Ok((column.to_owned(), value.to_owned()))
+}
+
+/// Arguments of `promote`.
+#[derive(Debug, Args)]
+pub struct PromoteArgs {
+    /// Name of the shadow detector.
+    pub detector: String,
+    /// Only compare, and change no file.
+    #[arg(long)]
+    pub check: bool,
+    /// Alerts that it may add, at most. Without it, its budget decides, or else what the running one raises.
+    #[arg(long, value_name = "N")]
+    pub max_added: Option<usize>,
 }
 
 /// Arguments of `label`.

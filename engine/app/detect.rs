@@ -12,8 +12,9 @@ use crate::observe::{Index, Row};
 
 /// Time between trainings, in bucket time.
 const TRAIN_EVERY: Period = Period::DAY;
-/// Scores from which buckets are remembered for the alert budget.
-const BUDGET_FLOOR: f64 = 20.0;
+/// Scores from which buckets are remembered for the alert budget: half of the lowest that a budget chooses, so that they
+/// can keep an episode open.
+const BUDGET_FLOOR: f64 = 10.0;
 /// Buckets remembered for the alert budget at most; the oldest go first.
 const BUDGET_BUCKETS: usize = 100_000;
 /// Length of an episode in buckets before any was seen.
@@ -137,10 +138,12 @@ impl Memory {
     fn keep_to_budget(&mut self, judgement: &Judgement, until: Time) {
         let Some((alerts, per)) = judgement.budget else { return };
         let surplus = self.budget.len().saturating_sub(BUDGET_BUCKETS);
-        self.budget.drain(..surplus);
+        if let Some((last, ..)) = self.budget.drain(..surplus).next_back() {
+            self.budget_from = Some(last.plus(judgement.rule.bucket));
+        }
         let history = margay_decide::budget::History {
             scores: &self.budget,
-            observed: until.since(self.started.unwrap_or(until)),
+            observed: until.since(self.budget_from.or(self.started).unwrap_or(until)),
             tests_per_week: self.tests_per_week(judgement),
         };
         self.score = budget_score(&history, &judgement.rule, alerts, per);
@@ -214,11 +217,8 @@ impl Memory {
         let verdict = judge(rule, tracker, bucket, &judged, row.excluded);
         let state = scores.iter().map(|score| score.state).min().unwrap_or(ScoreState::NoData);
         self.states[row.entity] = state;
-        if judgement.budget.is_some() {
-            let highest = scores.iter().map(|score| score.score).fold(0.0, f64::max);
-            if highest >= BUDGET_FLOOR {
-                self.budget.push((bucket, row.entity as u32, highest));
-            }
+        if judgement.budget.is_some() && verdict.effect_score >= BUDGET_FLOOR {
+            self.budget.push((bucket, row.entity as u32, verdict.effect_score));
         }
         verdict
     }

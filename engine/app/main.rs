@@ -4,6 +4,7 @@
 
 mod amend;
 mod beside;
+mod budgets;
 mod cases;
 mod change;
 mod changes;
@@ -98,6 +99,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Status => commands::status::run(cli),
         Command::Alerts(args) => commands::alerts::run(cli, args),
         Command::Silence(args) => commands::silence::run(cli, args),
+        Command::Promote(args) => commands::promote::run(cli, args),
         Command::Label(args) => commands::label::run(cli, args),
         Command::Import(args) => commands::import::run(cli, args),
         Command::Generate(args) => commands::generate::run(cli, args),

@@ -51,6 +51,8 @@ pub struct Memory {
     /// The budget that the score was chosen for.
     pub(crate) budgeted: Option<(u32, Period)>,
     pub(crate) budget: Vec<(Time, u32, f64)>,
+    /// Buckets before this time were forgotten for the budget, because there were too many.
+    pub(crate) budget_from: Option<Time>,
     pub(crate) score: f64,
     pub(crate) next: Option<Time>,
     /// What the judged buckets were exempt from; see [`Exempts::digest_until`].
@@ -79,6 +81,7 @@ impl Memory {
             held: BTreeMap::new(),
             budgeted: judgement.budget,
             budget: Vec::new(),
+            budget_from: None,
             score: judgement.rule.score,
             next: None,
             exempted: String::new(),

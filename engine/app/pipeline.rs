@@ -13,6 +13,7 @@ use margay_source::Log;
 use rayon::prelude::*;
 use tracing::warn;
 
+use crate::budgets::TeamBudget;
 use crate::compose::{Composer, Happening};
 use crate::detect::{Outcome, Scored, Wish};
 use crate::ingest::{LogReport, Ready, chain, failed, find, ingest, threads};
@@ -57,6 +58,8 @@ pub struct Pipeline {
     pub templates: Arc<Templates>,
     /// Alerts that are kept and not delivered.
     pub silences: Vec<Silence>,
+    /// How many alerts teams welcome.
+    pub budgets: Vec<TeamBudget>,
     /// Where alerts go.
     pub outlet: Outlet,
     /// Folder of the state.

@@ -49,6 +49,8 @@ pub struct Meta {
     pub mode: String,
     /// Alerts are kept and not delivered.
     pub shadow: bool,
+    /// The detector that it should take the place of.
+    pub replaces: Option<String>,
     /// Policies may be enforced.
     pub responds: bool,
     /// What it means when it fires.
@@ -181,6 +183,7 @@ fn meta(detector: &config::Detector) -> Meta {
     Meta {
         mode: format!("{:?}", detector.mode).to_lowercase(),
         shadow: detector.mode == Mode::Shadow,
+        replaces: detector.replaces.clone(),
         responds: detector.mode == Mode::Respond,
         description: detector.description.clone(),
         tags: detector.tags.clone(),

@@ -1,10 +1,14 @@
 //! Files beside detectors.d that no longer do what they were written for.
 
-use margay_config::{Loaded, LoadedFile, Problem, Selector};
+use margay_config::{Loaded, LoadedFile, Mode, Problem, Selector};
 use margay_core::{Alert, Time};
 use margay_decide::Origin;
 
+use tracing::warn;
+
 use crate::beside;
+use crate::budgets::{Known, Spent, spent};
+use crate::ingest::chain;
 use crate::state::State;
 
 /// Silences that have expired, files that are about no detector, and, where margay has run before, silences whose like
@@ -23,7 +27,10 @@ pub fn problems(loaded: &Loaded, now: Time) -> Vec<Problem> {
     for file in &loaded.beside.exclusions {
         problems.extend(unmatched(loaded, file, &file.value.selector));
     }
-    problems.extend(idle(loaded));
+    if let Some(state) = earlier(loaded) {
+        problems.extend(idle(loaded, &state));
+        problems.extend(over_budget(loaded, &state));
+    }
     problems
 }
 
@@ -41,8 +48,14 @@ fn unmatched<T>(loaded: &Loaded, file: &LoadedFile<T>, selector: &Selector) -> O
 }
 
 /// Silences whose like was never raised.
-fn idle(loaded: &Loaded) -> Vec<Problem> {
-    let Some(alerts) = past_alerts(loaded) else { return Vec::new() };
+fn idle(loaded: &Loaded, state: &State) -> Vec<Problem> {
+    let alerts = match state.alerts() {
+        Ok(alerts) => alerts,
+        Err(error) => {
+            warn!(error = chain(&error), "silences cannot be compared with what was raised");
+            return Vec::new();
+        }
+    };
     let log = |alert: &Alert| {
         let own = loaded.detectors.iter().find(|one| one.detector.name == alert.detector);
         own.map_or("", |one| &one.detector.log[..])
@@ -63,11 +76,33 @@ fn idle(loaded: &Loaded) -> Vec<Problem> {
     problems
 }
 
-/// Alerts of earlier runs; `None` where there was none, or where another margay has the state open.
-fn past_alerts(loaded: &Loaded) -> Option<Vec<Alert>> {
-    if loaded.beside.silences.is_empty() {
+/// Teams that were told of more than they welcome.
+fn over_budget(loaded: &Loaded, state: &State) -> Vec<Problem> {
+    let known: Vec<Known> = loaded
+        .detectors
+        .iter()
+        .map(|one| Known {
+            name: &one.detector.name,
+            log: &one.detector.log,
+            shadow: one.detector.mode == Mode::Shadow,
+        })
+        .collect();
+    let spent = spent(&beside::budgets(loaded), &known, state).unwrap_or_else(|error| {
+        warn!(error = chain(&error), "budgets cannot be compared with what was raised");
+        Vec::new()
+    });
+    let problem = |one: &Spent| {
+        let message = format!("{} alerts in {}, more than the {} of the budget", one.alerts, one.per, one.allowed);
+        let hint = "`margay tune DETECTOR` proposes thresholds that raise fewer".to_owned();
+        loaded.engine_problem(&["budgets", &one.name], "over-budget", message, Some(hint)).warning()
+    };
+    spent.iter().filter(|one| one.over).map(problem).collect()
+}
+
+/// What earlier runs left; `None` where there was none, or where another margay has it open.
+fn earlier(loaded: &Loaded) -> Option<State> {
+    if loaded.beside.silences.is_empty() && loaded.engine.budgets.is_empty() {
         return None;
     }
-    let state = State::open_existing(&loaded.root.join(&loaded.engine.state.dir))?;
-    state.alerts().ok()
+    State::open_existing(&loaded.root.join(&loaded.engine.state.dir))
 }

@@ -57,6 +57,7 @@ fn files() -> anyhow::Result<Vec<(&'static str, String)>> {
         ("detectors.d/detector.schema.json", pretty(SchemaKind::Detector)?),
         ("exclusions.d/exclusion.schema.json", pretty(SchemaKind::Exclusion)?),
         ("silences.d/silence.schema.json", pretty(SchemaKind::Silence)?),
+        ("calendars.d/calendar.schema.json", pretty(SchemaKind::Calendar)?),
         (GITIGNORE, include_str!("../init/gitignore").to_owned()),
     ])
 }

@@ -10,6 +10,7 @@ pub mod generate;
 pub mod import;
 pub mod init;
 pub mod label;
+pub mod promote;
 pub mod replay;
 pub mod reproduce;
 pub mod run;

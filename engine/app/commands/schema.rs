@@ -14,6 +14,7 @@ pub fn run(kind: SchemaKind) -> anyhow::Result<Exit> {
         SchemaKind::Exclusion => print_json(&margay_config::schema(margay_config::SchemaKind::Exclusion))?,
         SchemaKind::Silence => print_json(&margay_config::schema(margay_config::SchemaKind::Silence))?,
         SchemaKind::Test => print_json(&margay_config::schema_of::<margay_generate::cases::CaseFile>())?,
+        SchemaKind::Calendar => print_json(&margay_config::schema(margay_config::SchemaKind::Calendar))?,
         SchemaKind::Alert => print_json(&margay_render::alert_schema())?,
     }
     Ok(Exit::Ok)

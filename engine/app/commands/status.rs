@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::alerts::worst;
 use super::{print, print_json};
 use crate::Exit;
+use crate::budgets::{Known, Spent, spent};
 use crate::cli::{Cli, Output};
 use crate::open;
 use crate::pipeline::Pipeline;
@@ -72,16 +73,20 @@ pub fn rows(
     Ok(rows)
 }
 
-/// Prints the state of every detector.
+/// Prints the state of every detector; 1 where a team was told of more than it welcomes.
 pub fn run(cli: &Cli) -> anyhow::Result<Exit> {
     let Some(pipeline) = open::pipeline(&cli.config)? else { return Ok(Exit::Configuration) };
     let rows = rows(&pipeline.state, &pipeline.modes(), &pipeline.broken)?;
     let silences = silences(&pipeline)?;
+    let known: Vec<Known> = pipeline.ready.iter().map(|ready| Known::of(&ready.definition)).collect();
+    let budgets = spent(&pipeline.budgets, &known, &pipeline.state)?;
     match cli.output {
-        Output::Json => print_json(&serde_json::json!({ "detectors": rows, "silences": silences }))?,
-        Output::Text => print(&(table(&rows) + &silence_lines(&silences)))?,
+        Output::Json => {
+            print_json(&serde_json::json!({ "detectors": rows, "silences": silences, "budgets": budgets }))?
+        }
+        Output::Text => print(&(table(&rows) + &silence_lines(&silences) + &budget_lines(&budgets)))?,
     }
-    Ok(Exit::Ok)
+    Ok(if budgets.iter().any(|budget| budget.over) { Exit::Findings } else { Exit::Ok })
 }
 
 fn table(rows: &[Row]) -> String {
@@ -151,4 +156,13 @@ fn silence_lines(silences: &[SilenceRow]) -> String {
         }
     }
     text
+}
+
+fn budget_lines(budgets: &[Spent]) -> String {
+    let line = |one: &Spent| {
+        let verdict = if one.over { "OVER" } else { "within" };
+        let (name, alerts, allowed, per) = (plain(&one.name), one.alerts, one.allowed, one.per);
+        format!("budget {name}: {alerts} of {allowed} alerts in {per}: {verdict}\n")
+    };
+    budgets.iter().map(line).collect()
 }

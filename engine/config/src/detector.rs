@@ -37,6 +37,10 @@ pub struct Detector {
     #[serde(default)]
     #[garde(skip)]
     pub mode: Mode,
+    /// For the mode `shadow`: the running detector that it should take the place of. `promote` compares the two.
+    #[serde(default)]
+    #[garde(skip)]
+    pub replaces: Option<String>,
     /// The log that is read: one of the `logs` of margay.yaml.
     #[garde(length(min = 1))]
     pub log: String,
@@ -75,6 +79,10 @@ pub struct Detector {
     #[serde(default)]
     #[garde(dive)]
     pub exclude: Vec<Exclusion>,
+    /// Calendars whose days are no usual ones.
+    #[serde(default)]
+    #[garde(dive)]
+    pub calendars: Vec<SpecialDays>,
     /// What the alert says.
     #[serde(default)]
     #[garde(dive)]
@@ -181,6 +189,30 @@ pub struct Exclusion {
     #[serde(default)]
     #[garde(skip)]
     pub until: Option<Time>,
+}
+
+/// The days of a calendar, which are never learnt.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct SpecialDays {
+    /// Name of the calendar: a file of calendars.d without its ending.
+    #[garde(length(min = 1))]
+    pub name: String,
+    /// How they are judged.
+    #[serde(default)]
+    #[garde(skip)]
+    pub treat_as: TreatAs,
+}
+
+/// How special days are judged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum TreatAs {
+    /// Not at all: their buckets have the state `excluded`.
+    #[default]
+    Ignore,
+    /// As the same time of a Sunday. Needs a model with a seasonality of a week.
+    Sunday,
 }
 
 /// What an alert says.

@@ -48,6 +48,7 @@ static ENGINE: LazyLock<Value> = LazyLock::new(|| plain(SchemaKind::Engine));
 pub(crate) static DETECTOR: LazyLock<Value> = LazyLock::new(|| plain(SchemaKind::Detector));
 static EXCLUSION: LazyLock<Value> = LazyLock::new(|| plain(SchemaKind::Exclusion));
 static SILENCE: LazyLock<Value> = LazyLock::new(|| plain(SchemaKind::Silence));
+static CALENDAR: LazyLock<Value> = LazyLock::new(|| plain(SchemaKind::Calendar));
 
 /// Reads a file by its schema. The value is missing where a required part of it is not usable.
 pub(crate) fn read<T: DeserializeOwned + Validate<Context = ()>>(
@@ -76,6 +77,7 @@ pub(crate) fn parse<T: DeserializeOwned + Validate<Context = ()>>(
         SchemaKind::Detector => &*DETECTOR,
         SchemaKind::Exclusion => &*EXCLUSION,
         SchemaKind::Silence => &*SILENCE,
+        SchemaKind::Calendar => &*CALENDAR,
     };
     let usable = shape::check(&source, &root, schema, problems);
     let document = Document::new(source, root);

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::daemon::Daemon;
 use crate::log::Log;
 use crate::quantity::Quantity;
+use crate::selector::Selector;
 use crate::sink::{Sink, StdoutSink};
 
 /// The engine's configuration. Paths are relative to the file.
@@ -30,6 +31,13 @@ pub struct Engine {
     /// Directories of silences, or single files: alerts that are kept and not delivered.
     #[garde(skip)]
     pub silences: Vec<PathBuf>,
+    /// Directories of calendars, or single files: special days, for detectors that name them.
+    #[garde(skip)]
+    pub calendars: Vec<PathBuf>,
+    /// How many alerts teams welcome, by a name of yours. `status` says what became of them, and ends with 1 where there
+    /// were more.
+    #[garde(dive)]
+    pub budgets: BTreeMap<String, TeamBudget>,
     /// Directory of handlebars templates that replace the built-in ones of the same name.
     #[garde(skip)]
     pub templates: Option<PathBuf>,
@@ -58,6 +66,8 @@ impl Default for Engine {
             detectors: vec![PathBuf::from("detectors.d")],
             exclusions: vec![PathBuf::from("exclusions.d")],
             silences: vec![PathBuf::from("silences.d")],
+            calendars: vec![PathBuf::from("calendars.d")],
+            budgets: BTreeMap::new(),
             templates: None,
             state: State::default(),
             sinks: vec![Sink::Stdout(StdoutSink::default())],
@@ -66,6 +76,21 @@ impl Default for Engine {
             daemon: Daemon::default(),
         }
     }
+}
+
+/// How many alerts a team welcomes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct TeamBudget {
+    /// Which alerts are meant: those of a tag, of a namespace.
+    #[garde(dive)]
+    pub selector: Selector,
+    /// Number of alerts that are delivered.
+    #[garde(range(min = 1, max = 1_000_000))]
+    pub alerts: u32,
+    /// The length of time in which that many are welcome.
+    #[garde(skip)]
+    pub per: Period,
 }
 
 /// Where the engine keeps what it has learnt and said.

@@ -160,6 +160,7 @@ pub fn text_problems(kind: SchemaKind, path: &Path, bytes: &[u8], engine: Option
             }
             SchemaKind::Exclusion => checked(source, kind, rules::beside::exclusion, &mut problems),
             SchemaKind::Silence => checked(source, kind, rules::beside::silence, &mut problems),
+            SchemaKind::Calendar => checked(source, kind, rules::beside::calendar, &mut problems),
         },
         Err(problem) => problems.push(*problem),
     }

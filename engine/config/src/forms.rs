@@ -1,12 +1,14 @@
-//! Texts with a form of their own: periods, times, quantities, counts.
+//! Texts with a form of their own: periods, times, quantities, counts, days, zones, recurrences.
 
 use std::str::FromStr;
 
 use margay_core::{Period, Time};
 use serde_json::Value;
 
+use crate::calendar::{Date, Zone};
 use crate::node::{Meaning, Scalar};
 use crate::quantity::Quantity;
+use crate::recurrence::Recurrence;
 use crate::sustained::Sustained;
 
 /// A form of text.
@@ -25,7 +27,7 @@ pub(crate) struct Form {
     fits: fn(&str) -> bool,
 }
 
-const FORMS: [Form; 4] = [
+const FORMS: [Form; 7] = [
     Form {
         definition: "Period",
         rule: "bad-period",
@@ -57,6 +59,31 @@ const FORMS: [Form; 4] = [
         hint: "`n of m`, such as 2 of 3",
         takes_numbers: false,
         fits: fits::<Sustained>,
+    },
+    Form {
+        definition: "Date",
+        rule: "bad-date",
+        what: "a day",
+        hint: "such as 2026-12-25, from 1900 to 2099",
+        takes_numbers: false,
+        fits: fits::<Date>,
+    },
+    Form {
+        definition: "Zone",
+        rule: "bad-zone",
+        what: "a time zone",
+        hint: "as the time zone database names it, such as Europe/Berlin or UTC",
+        takes_numbers: false,
+        fits: fits::<Zone>,
+    },
+    Form {
+        definition: "Recurrence",
+        rule: "bad-recurrence",
+        what: "a recurrence rule",
+        hint: "such as FREQ=YEARLY or FREQ=MONTHLY;BYDAY=-1FR: days only, with FREQ, INTERVAL, COUNT, UNTIL, BYMONTH, \
+            BYMONTHDAY, BYDAY and WKST",
+        takes_numbers: false,
+        fits: fits::<Recurrence>,
     },
 ];
 

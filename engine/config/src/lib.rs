@@ -5,7 +5,9 @@
 //! across keys.
 
 pub mod beside;
+pub mod calendar;
 pub mod daemon;
+pub mod days;
 pub mod detector;
 pub mod engine;
 pub mod exclusion;
@@ -13,6 +15,7 @@ pub mod features;
 pub mod log;
 pub mod model;
 pub mod quantity;
+pub mod recurrence;
 pub mod selector;
 pub mod silence;
 pub mod sink;
@@ -25,6 +28,7 @@ mod expression;
 mod files;
 mod forms;
 mod hint;
+mod ical;
 mod load;
 mod node;
 mod patch;
@@ -37,13 +41,15 @@ mod typed;
 mod within;
 mod yaml;
 
-pub use beside::{Beside, LoadedFile};
+pub use beside::{Beside, LoadedCalendar, LoadedFile};
+pub use calendar::{CalendarFile, Date, SpecialDay, Zone};
 pub use daemon::Daemon;
+pub use days::Day;
 pub use detector::{
     AlertText, Budget, DEFAULT_EXCEEDANCES_A_DAY, DEFAULT_SUMMARY, Detector, Exclusion, Mode, PolicyKind, Quarantine,
-    Respond, Threshold,
+    Respond, SpecialDays, Threshold, TreatAs,
 };
-pub use engine::{Engine, Limits, QuarantineMode, QuarantineSettings, Response, State};
+pub use engine::{Engine, Limits, QuarantineMode, QuarantineSettings, Response, State, TeamBudget};
 pub use exchange::{ForeignDocument, Item, Tree, read_foreign, read_foreign_bytes, text_problems};
 pub use exclusion::ExclusionFile;
 pub use features::Features;
@@ -53,6 +59,7 @@ pub use model::{History, Limit, Model};
 pub use patch::{Edit, PatchError, patch_detector};
 pub use problem::{Problem, Severity};
 pub use quantity::{Quantity, QuantityError};
+pub use recurrence::{Recurrence, RecurrenceError};
 pub use schema::{SchemaKind, schema, schema_of};
 pub use selector::Selector;
 pub use silence::SilenceFile;

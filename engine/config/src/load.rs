@@ -104,8 +104,9 @@ pub fn load(path: &Path) -> Loaded {
             (Err(_), None) => {}
         }
     }
-    let (detectors, broken) = read_all(&found, engine.as_ref(), &mut problems);
+    let (mut detectors, mut broken) = read_all(&found, engine.as_ref(), &mut problems);
     let beside = Beside::load(&engine.clone().unwrap_or_default(), document.as_ref(), &root, &mut problems);
+    beside.check_names(&mut detectors, &mut broken, &mut problems);
     let files_checked = found.len() + beside.files.len() + 1;
     let root = if root.as_os_str().is_empty() { PathBuf::from(".") } else { root };
     Loaded {
@@ -121,8 +122,8 @@ pub fn load(path: &Path) -> Loaded {
     }
 }
 
-/// Reads detector files, and directories of them, without margay.yaml. A folder that is named `exclusions.d` or
-/// `silences.d` holds what its name says.
+/// Reads detector files, and directories of them, without margay.yaml. A folder that is named `exclusions.d`,
+/// `silences.d` or `calendars.d` holds what its name says.
 #[must_use]
 pub fn load_detectors(paths: &[PathBuf], engine: Option<&Engine>) -> Loaded {
     let (mut problems, mut found, mut beside) = (Vec::new(), Vec::new(), Beside::default());

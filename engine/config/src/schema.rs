@@ -4,6 +4,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value, json};
 
+use crate::calendar::CalendarFile;
 use crate::detector::Detector;
 use crate::engine::Engine;
 use crate::exclusion::ExclusionFile;
@@ -21,6 +22,8 @@ pub enum SchemaKind {
     Exclusion,
     /// A file of silences.d.
     Silence,
+    /// A YAML file of calendars.d.
+    Calendar,
 }
 
 /// The JSON Schema (draft-07) of a kind of file, generated from the types, as editors take it best.
@@ -31,6 +34,7 @@ pub fn schema(kind: SchemaKind) -> Value {
         SchemaKind::Detector => schema_of::<Detector>(),
         SchemaKind::Exclusion => schema_of::<ExclusionFile>(),
         SchemaKind::Silence => schema_of::<SilenceFile>(),
+        SchemaKind::Calendar => schema_of::<CalendarFile>(),
     }
 }
 
@@ -71,6 +75,7 @@ pub(crate) fn plain(kind: SchemaKind) -> Value {
         SchemaKind::Detector => plain_of::<Detector>(),
         SchemaKind::Exclusion => plain_of::<ExclusionFile>(),
         SchemaKind::Silence => plain_of::<SilenceFile>(),
+        SchemaKind::Calendar => plain_of::<CalendarFile>(),
     }
 }
 

@@ -46,6 +46,8 @@ pub struct Verdict {
     pub feature: usize,
     /// Whether the bucket passed every gate.
     pub finding: bool,
+    /// The highest score of a feature that passes every gate but perhaps the score's; 0 where none does.
+    pub effect_score: f64,
     /// What people are to be told, in order: a bucket after a gap may close one episode and open the next.
     pub events: Vec<Event>,
     /// Whether an episode is open after this bucket.
@@ -96,7 +98,8 @@ fn step(moment: &Moment, tracker: &mut Tracker, in_full: bool) -> Verdict {
         tracker.forget(rule, bucket);
     }
     if !in_full && tracker.ongoing.is_none() && choice.highest_score < rule.score / 2.0 {
-        return Verdict { feature: choice.feature, events, ..Verdict::default() };
+        let effect_score = choice.effect_score;
+        return Verdict { feature: choice.feature, effect_score, events, ..Verdict::default() };
     }
     let seen = tracker.look(moment, &choice);
     if is_new {
@@ -104,6 +107,7 @@ fn step(moment: &Moment, tracker: &mut Tracker, in_full: bool) -> Verdict {
     }
     Verdict {
         finding: seen.finding,
+        effect_score: seen.effect_score,
         feature: seen.peak.feature,
         gates: seen.peak.gates,
         readings: seen.peak.readings,

@@ -1,6 +1,9 @@
-//! Rules across the keys of exclusions and silences.
+//! Rules across the keys of exclusions, silences and calendars.
 
+use crate::calendar::CalendarFile;
+use crate::days::EVENT_DAYS_MOST;
 use crate::exclusion::ExclusionFile;
+use crate::problem::shown;
 use crate::rules::Findings;
 use crate::selector::Selector;
 use crate::silence::SilenceFile;
@@ -24,6 +27,21 @@ pub(crate) fn silence(file: &SilenceFile, findings: &mut Findings<'_>) {
         let message = format!("a silence of {} is too long", file.until.since(file.from));
         let hint = format!("at most {}; for longer, raise a threshold of the detector", SilenceFile::LONGEST);
         findings.value(&["until"], "silence-too-long", message, &hint);
+    }
+}
+
+/// Checks everything about a calendar that one key alone does not show.
+pub(crate) fn calendar(file: &CalendarFile, findings: &mut Findings<'_>) {
+    for (at, day) in file.days.iter().enumerate() {
+        let Some(through) = day.through else { continue };
+        let key = ["days", &at.to_string(), "through"];
+        if through < day.date {
+            let message = format!("`{}` ends on {through}, before it begins", shown(&day.name));
+            findings.value(&key, "times-cross", message, "`through` is the last day, not before `date`");
+        } else if (through.0 - day.date.0).num_days() >= EVENT_DAYS_MOST {
+            let message = format!("`{}` lasts more than {EVENT_DAYS_MOST} days", shown(&day.name));
+            findings.value(&key, "out-of-range", message, "a day that is special for a year is none");
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::engine::{Engine, Limits};
 use crate::expression::is_identifier;
 use crate::log::{Elasticsearch, Log};
 use crate::problem::shown;
-use crate::rules::Findings;
+use crate::rules::{Findings, beside};
 use crate::sink::Sink;
 
 const TO_COME: &str = "it is read and checked, but this version does not use it";
@@ -22,6 +22,13 @@ pub(crate) fn check(engine: &Engine, findings: &mut Findings<'_>) {
     }
     limits(&engine.limits, findings);
     daemon(engine, findings);
+    for (name, budget) in &engine.budgets {
+        beside::selector(&["budgets", name, "selector"], &budget.selector, findings);
+        if budget.per <= Period(0) {
+            let message = "a budget for no time at all".to_owned();
+            findings.value(&["budgets", name, "per"], "out-of-range", message, "such as 1d or 1w");
+        }
+    }
 }
 
 fn log_rules(name: &str, log: &Log, findings: &mut Findings<'_>) {

@@ -2,7 +2,7 @@
 
 use margay_core::Period;
 
-use crate::detector::Detector;
+use crate::detector::{Detector, TreatAs};
 use crate::model::History;
 use crate::rules::Findings;
 use crate::sustained::Sustained;
@@ -20,6 +20,7 @@ pub(super) fn check(detector: &Detector, findings: &mut Findings<'_>) {
     }
     sustained(detector.threshold.sustained, findings);
     positive(detector, findings);
+    sundays(detector, findings);
 }
 
 fn seasons(detector: &Detector, history: &History, findings: &mut Findings<'_>) {
@@ -59,6 +60,19 @@ fn sustained(Sustained { n, m }: Sustained, findings: &mut Findings<'_>) {
     } else if m > Sustained::MAX_BUCKETS {
         let hint = format!("at most {} buckets", Sustained::MAX_BUCKETS);
         findings.value(&key, "out-of-range", format!("{m} buckets are out of range"), &hint);
+    }
+}
+
+/// A Sunday differs from other days only for a model that knows weeks.
+fn sundays(detector: &Detector, findings: &mut Findings<'_>) {
+    let knows_weeks = detector.model.history().is_some_and(|history| history.seasonality.contains(&Period::WEEK));
+    for (at, days) in detector.calendars.iter().enumerate() {
+        if days.treat_as == TreatAs::Sunday && !knows_weeks {
+            let message =
+                format!("the model `{}` does not know one day of the week from another", detector.model.name());
+            let hint = "a `seasonality` with 1w in it, or `treat_as: ignore`";
+            findings.value(&["calendars", &at.to_string(), "treat_as"], "sunday-needs-week", message, hint);
+        }
     }
 }
 

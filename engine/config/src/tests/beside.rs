@@ -97,3 +97,159 @@ fn a_silence_reads_back_whatever_its_texts_hold() {
         assert_eq!(back, [&silence], "{text:?}: {:?}\n{}", loaded.problems, silence.to_yaml());
     }
 }
+
+const ICAL: &str = "\
+BEGIN:VCALENDAR\r
+VERSION:2.0\r
+X-WR-TIMEZONE:Europe/Berlin\r
+BEGIN:VTIMEZONE\r
+TZID:Europe/Berlin\r
+BEGIN:DAYLIGHT\r
+DTSTART:19810329T020000\r
+RRULE:FREQ=YEARLY;BYMONTH=3;BYDAY=-1SU\r
+END:DAYLIGHT\r
+END:VTIMEZONE\r
+BEGIN:VEVENT\r
+UID:sale@shop\r
+SUMMARY:Sale: \"the\r
+ big one\"\r
+DTSTART;TZID=Europe/Berlin:20261127T180000\r
+DURATION:PT2H\r
+RRULE:FREQ=MONTHLY;BYDAY=-1FR;COUNT=4\r
+EXDATE;TZID=Europe/Berlin:20270129T180000\r
+BEGIN:VALARM\r
+TRIGGER:-PT15M\r
+END:VALARM\r
+END:VEVENT\r
+BEGIN:VEVENT\r
+UID:sale@shop\r
+RECURRENCE-ID;TZID=Europe/Berlin:20261225T180000\r
+DTSTART:20261223T170000Z\r
+DTEND:20261223T180000Z\r
+END:VEVENT\r
+BEGIN:VEVENT\r
+STATUS:CANCELLED\r
+DTSTART;VALUE=DATE:20261212\r
+END:VEVENT\r
+BEGIN:VEVENT\r
+DTSTART;VALUE=DATE:20261224\r
+END:VEVENT\r
+END:VCALENDAR\r
+";
+
+/// Starts and ends of a calendar's days.
+fn days_of(name: &str, text: &str) -> Vec<(String, String)> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("calendars.d").join(name);
+    std::fs::create_dir(path.parent().unwrap()).unwrap();
+    std::fs::write(&path, text).unwrap();
+    let loaded = load_detectors(&[path], None);
+    assert_eq!(found(&loaded), []);
+    let days = loaded.beside.calendars[0].days.iter();
+    days.map(|day| (day.range.start.to_string(), day.range.end.to_string())).collect()
+}
+
+#[test]
+fn each_broken_calendar_gives_the_problem_it_is_named_after_at_its_line() {
+    let loaded = load_detectors(&[repository().join("tests/bad/calendars.d")], None);
+    let name = |path: &std::path::Path| path.file_name().unwrap().to_string_lossy().into_owned();
+    let told: Vec<String> =
+        loaded.problems.iter().map(|one| format!("{} {}:{}", name(&one.file), one.line, one.rule)).collect();
+    let expected = [
+        "bad-date.yaml 3:bad-date",
+        "bad-recurrence.ics 5:bad-recurrence",
+        "bad-recurrence.yaml 3:bad-recurrence",
+        "bad-time.ics 3:bad-time",
+        "bad-time.ics 2:missing-key",
+        "bad-zone.ics 3:bad-zone",
+        "bad-zone.yaml 2:bad-zone",
+        "empty-value.yaml 2:empty-value",
+        "ical-syntax.ics 4:ical-syntax",
+        "missing-key.ics 2:missing-key",
+        "out-of-range.yaml 3:out-of-range",
+        "times-cross.ics 2:times-cross",
+        "times-cross.yaml 3:times-cross",
+        "too-many-days.yaml 1:too-many-days",
+    ];
+    let sorted = |mut all: Vec<String>| {
+        all.sort();
+        all
+    };
+    assert_eq!(sorted(told), sorted(expected.map(str::to_owned).to_vec()));
+    assert!(loaded.beside.calendars.is_empty());
+}
+
+#[test]
+fn an_icalendar_gives_its_times_in_their_zones() {
+    let text = |start: &str, end: &str| (start.to_owned(), end.to_owned());
+    let expected = [
+        text("2026-11-27T17:00:00Z", "2026-11-27T19:00:00Z"),
+        text("2026-12-23T17:00:00Z", "2026-12-23T18:00:00Z"),
+        text("2026-12-23T23:00:00Z", "2026-12-24T23:00:00Z"),
+        text("2027-02-26T17:00:00Z", "2027-02-26T19:00:00Z"),
+    ];
+    assert_eq!(days_of("sale.ics", ICAL), expected);
+    assert_eq!(days_of("sale.ics", &ICAL.replace("\r\n", "\n")), expected);
+}
+
+#[test]
+fn days_in_yaml_begin_at_midnight_of_their_zone() {
+    let text =
+        "zone: America/New_York\ndays:\n  - { name: Christmas, date: 2026-12-25, repeat: FREQ=YEARLY;COUNT=2 }\n";
+    let days = days_of("holidays.yaml", text);
+    assert_eq!(days[0], ("2026-12-25T05:00:00Z".to_owned(), "2026-12-26T05:00:00Z".to_owned()));
+    assert_eq!(days.len(), 2);
+}
+
+#[test]
+fn hostile_calendars_are_refused_quickly() {
+    let event = |rule: &str| format!("BEGIN:VEVENT\nDTSTART;VALUE=DATE:19000101\nRRULE:{rule}\nEND:VEVENT\n");
+    let within = |body: &str| format!("BEGIN:VCALENDAR\n{body}END:VCALENDAR\n");
+    for (text, rule) in [
+        (within(&event("FREQ=DAILY")), "too-many-days"),
+        (within(&event("FREQ=DAILY").repeat(500)), "too-many-days"),
+        (within(&event("FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30").repeat(500)), ""),
+        (within(&"BEGIN:VEVENT\nEND:VEVENT\n".repeat(600)), "too-many-events"),
+        ("BEGIN:VEVENT\n".repeat(9000), "too-many-events"),
+        (within(&format!("BEGIN:VEVENT\nDTSTART:20260101\nSUMMARY:x\n{}END:VEVENT\n", " y\n".repeat(60_000))), ""),
+        ("\u{feff}".to_owned(), "empty-calendar"),
+        ("END:X\n:::\n;=\n".repeat(100), "ical-syntax"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("calendars.d").join("bomb.ics");
+        std::fs::create_dir(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, &text).unwrap();
+        let times = [(); 3].map(|()| {
+            let start = std::time::Instant::now();
+            let loaded = load_detectors(std::slice::from_ref(&path), None);
+            let rules: Vec<String> = loaded.problems.iter().map(|one| one.rule.clone()).collect();
+            assert!(
+                rule.is_empty() == rules.is_empty() && (rule.is_empty() || rules.contains(&rule.to_owned())),
+                "{rule}: {rules:?}"
+            );
+            start.elapsed().as_millis()
+        });
+        assert!(times.iter().min().unwrap() < &200, "{rule}: {times:?}");
+    }
+}
+
+#[test]
+fn a_detector_names_a_calendar_that_is_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    write("margay.yaml", "logs: { flows: { files: x.csv, preset: calico-flows } }\n");
+    write("calendars.d/holidays.yaml", "days: [{ name: Christmas, date: 2026-12-25 }]\n");
+    write("calendars.d/holidays.ics", &ICAL.replace('\r', ""));
+    write("detectors.d/good.yaml", &format!("{}calendars: [{{ name: holiday }}]\n", super::GOOD));
+    let loaded = load(&dir.path().join("margay.yaml"));
+    let told: Vec<&str> = loaded.problems.iter().map(|one| one.rule.as_str()).collect();
+    assert_eq!(told, ["duplicate-calendar", "unknown-calendar"]);
+    assert_eq!((loaded.detectors.len(), loaded.broken.len()), (0, 1));
+    assert_eq!(loaded.problems[1].hint.as_deref(), Some("did you mean `holidays`?"));
+    write("detectors.d/good.yaml", &format!("{}calendars: [{{ name: holidays, treat_as: sunday }}]\n", super::GOOD));
+    assert_eq!(load(&dir.path().join("margay.yaml")).detectors.len(), 1);
+}

@@ -15,6 +15,7 @@ fn the_schema_files_are_not_stale() {
         (SchemaKind::Engine, "examples/engine.schema.json"),
         (SchemaKind::Exclusion, "examples/calico/exclusions.d/exclusion.schema.json"),
         (SchemaKind::Silence, "examples/calico/silences.d/silence.schema.json"),
+        (SchemaKind::Calendar, "examples/calico/calendars.d/calendar.schema.json"),
     ] {
         let fresh = format!("{}\n", serde_json::to_string_pretty(&schema(kind)).unwrap());
         let path = repository().join(file);
@@ -44,7 +45,9 @@ fn every_key_has_a_hover_text() {
         }
     }
     let mut missing = Vec::new();
-    for kind in [SchemaKind::Detector, SchemaKind::Engine, SchemaKind::Exclusion, SchemaKind::Silence] {
+    for kind in
+        [SchemaKind::Detector, SchemaKind::Engine, SchemaKind::Exclusion, SchemaKind::Silence, SchemaKind::Calendar]
+    {
         walk(&schema(kind), &format!("{kind:?}"), &mut missing);
     }
     assert_eq!(missing, [""; 0]);
