@@ -175,6 +175,10 @@ pub struct Alert {
     pub summary: String,
     /// Readings of the worst bucket by feature.
     pub features: BTreeMap<String, Reading>,
+    /// What a model of members points at, the worst first: the names, ports or addresses of the bucket that brought
+    /// this revision. Empty for other models.
+    #[serde(default)]
+    pub evidence: Vec<String>,
     /// Log rows behind the alert.
     pub suspicious_records: SuspiciousRecords,
     /// The model that judged.

@@ -4,6 +4,7 @@ pub mod alert;
 pub mod digest;
 pub mod entity;
 pub mod log;
+pub mod members;
 pub mod nullable;
 pub mod score;
 pub mod table;
@@ -14,6 +15,7 @@ pub use alert::{
 };
 pub use digest::digest;
 pub use entity::Entity;
+pub use members::Members;
 pub use score::{Direction, Score, ScoreState};
 pub use table::{FeatureTable, Fill};
 pub use time::{Bucket, Period, Time, TimeError, TimeRange};

@@ -1,6 +1,7 @@
 //! Features of every (entity, bucket).
 
 use crate::entity::Entity;
+use crate::members::Members;
 use crate::time::{Period, Time};
 
 /// What a bucket without a row of the entity means for a feature, while its log had other rows.
@@ -27,8 +28,10 @@ pub struct FeatureTable {
     pub entity: Vec<u32>,
     /// Start of each row's bucket.
     pub bucket_start: Vec<Time>,
-    /// One column for each feature; `NaN` is SQL's null.
+    /// One column for each feature; `NaN` is SQL's null. Of a list it is the number of its distinct members, all of them.
     pub values: Vec<Vec<f64>>,
+    /// The members of each feature that is a list; `None`, or nothing at all, for features that are numbers.
+    pub members: Vec<Option<Members>>,
     /// True where every field that the detector requires had a value in the bucket.
     pub detailed: Vec<bool>,
     /// True where all rows of the bucket matched an exclusion, so that no feature is known.
@@ -38,6 +41,12 @@ pub struct FeatureTable {
 }
 
 impl FeatureTable {
+    /// The members of a feature, if it is a list.
+    #[must_use]
+    pub fn members(&self, feature: usize) -> Option<&Members> {
+        self.members.get(feature)?.as_ref()
+    }
+
     /// Number of rows.
     #[must_use]
     pub fn len(&self) -> usize {

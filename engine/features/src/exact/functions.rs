@@ -16,6 +16,7 @@ use datafusion::logical_expr::{
 
 use super::clean::Clean;
 use super::distinct::Distinct;
+use super::members::Listing;
 use super::single::Single;
 use super::totals::{Statistic, Totals};
 
@@ -32,7 +33,12 @@ pub(crate) fn aggregates() -> Vec<Arc<AggregateUDF>> {
     let exact = exact.map(|(name, aliases, statistic)| AggregateUDF::from(Exact::new(name, aliases, statistic)));
     let clean =
         [max_udaf(), min_udaf(), median_udaf(), percentile_cont_udaf()].map(|plain| AggregateUDF::from(Clean(plain)));
-    exact.into_iter().chain(clean).chain([AggregateUDF::from(Counting::default())]).map(Arc::new).collect()
+    exact
+        .into_iter()
+        .chain(clean)
+        .chain([AggregateUDF::from(Counting::default()), AggregateUDF::from(Listing::default())])
+        .map(Arc::new)
+        .collect()
 }
 
 /// A statistic of numbers that does not depend on their order. Its result is `Float64`.

@@ -5,8 +5,10 @@ mod distinct;
 mod expansion;
 mod functions;
 mod ints;
+mod members;
 mod single;
 mod sums;
 mod totals;
 
 pub(crate) use functions::aggregates;
+pub(crate) use members::list_type;

@@ -12,6 +12,7 @@ use margay_core::log::BUCKET_START;
 
 use super::sampler::Conditions;
 use super::{Compiled, Output, Sampler, narrow};
+use crate::exact::list_type;
 use crate::query::{Part, Query, QueryError};
 use crate::run::bucket_field;
 use crate::sql::complaint::Complaint;
@@ -51,6 +52,7 @@ pub(crate) fn compile(
         entity: query.entity.iter().map(|(name, _)| name.clone()).collect(),
         features: features.to_vec(),
         fill: features.iter().map(|name| fill::of_column(&planned, name)).collect(),
+        lists: features.iter().map(|name| is_list(&planned, name)).collect(),
         columns: narrow.columns,
         table: narrow.table,
         logical: narrow.logical,
@@ -101,8 +103,8 @@ impl Columns<'_> {
             check(name, "part of the entity: a single value", &table::is_scalar);
         }
         for name in self.features {
-            check(name, "a feature: a number", &|kind| {
-                kind.is_numeric() || matches!(kind, DataType::Boolean | DataType::Null)
+            check(name, "a feature: a number, or a list of texts", &|kind| {
+                kind.is_numeric() || matches!(kind, DataType::Boolean | DataType::Null) || is_texts(kind)
             });
         }
         if complaints.is_empty() { Ok(()) } else { Err(complaints) }
@@ -118,10 +120,23 @@ impl Columns<'_> {
         let bucket = cast(column(BUCKET_START), bucket_field().data_type().clone()).alias("bucket");
         let keys = self.entity.iter().enumerate().map(|(at, (name, _))| column(name).alias(format!("e{at}")));
         let features = self.features.iter().enumerate();
-        let features = features.map(|(at, name)| cast(column(name), DataType::Float64).alias(format!("f{at}")));
+        let features = features.map(|(at, name)| {
+            let is_list = is_list(&plan, name);
+            let shown = if is_list { cast(column(name), list_type()) } else { cast(column(name), DataType::Float64) };
+            shown.alias(format!("f{at}"))
+        });
         let shown: Vec<Expr> = [bucket].into_iter().chain(keys).chain(features).collect();
-        Ok(LogicalPlanBuilder::from(plan).project(shown)?.build()?)
+        Ok(LogicalPlanBuilder::from(plan.clone()).project(shown)?.build()?)
     }
+}
+
+fn is_list(plan: &LogicalPlan, name: &str) -> bool {
+    plan.schema().fields().iter().any(|field| field.name() == name && is_texts(field.data_type()))
+}
+
+fn is_texts(kind: &DataType) -> bool {
+    let DataType::List(item) = kind else { return false };
+    matches!(item.data_type(), DataType::Utf8 | DataType::Utf8View)
 }
 
 /// Rows behind an alert: those whose columns are the entity, as far as its expressions are columns of the log.

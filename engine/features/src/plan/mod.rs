@@ -37,6 +37,8 @@ pub(crate) struct Compiled {
     /// Names of the features.
     pub(crate) features: Vec<String>,
     fill: Vec<Fill>,
+    /// Which features are lists.
+    pub(crate) lists: Vec<bool>,
     columns: Vec<String>,
     /// Columns of the log that the query reads, and the start of the bucket.
     pub(crate) table: SchemaRef,
@@ -53,6 +55,8 @@ pub(crate) struct Compiled {
 /// Columns of a plan's result: the start of the bucket, the entity, the features, and those named here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Output {
+    /// The number of distinct members of each list.
+    pub(crate) counted: bool,
     /// The number of rows that no exclusion took.
     pub(crate) kept: bool,
     /// Whether every required column had a value.
@@ -86,6 +90,12 @@ impl Plan {
     #[must_use]
     pub fn fill(&self) -> &[Fill] {
         &self.inner.fill
+    }
+
+    /// Which features are lists of members, in the order of the table.
+    #[must_use]
+    pub fn lists(&self) -> &[bool] {
+        &self.inner.lists
     }
 
     /// Length of the buckets.

@@ -6,10 +6,12 @@ use datafusion::catalog::default_table_source::provider_as_source;
 use datafusion::catalog::streaming::StreamingTable;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, TableReference};
+use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::utils::find_aggregate_exprs;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 
 use crate::sql::complaint::Complaint;
+use crate::sql::functions::MEMBERS;
 
 /// The rows of the log.
 pub(super) fn scan(log: TableReference, table: Arc<StreamingTable>) -> Result<LogicalPlan, Complaint> {
@@ -35,6 +37,14 @@ pub(super) fn check_aggregate(expression: &Expr) -> Result<(), Complaint> {
 
 fn first_column(expression: &Expr) -> String {
     expression.column_refs().into_iter().map(|column| column.name.clone()).min().unwrap_or_else(|| "x".to_owned())
+}
+
+/// The call that lists members, where the expression is one.
+pub(super) fn as_members(expression: &Expr) -> Option<&AggregateFunction> {
+    match expression {
+        Expr::AggregateFunction(call) if call.func.name() == MEMBERS => Some(call),
+        _ => None,
+    }
 }
 
 /// Name of the column of a result.

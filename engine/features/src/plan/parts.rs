@@ -11,7 +11,7 @@ use datafusion::logical_expr::utils::find_aggregate_exprs;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, lit};
 use margay_core::log::BUCKET_START;
 
-use super::outline::{aggregate_name, name_aggregates, over_aggregates, scan};
+use super::outline::{aggregate_name, as_members, name_aggregates, over_aggregates, scan};
 use super::reader::Reader;
 use super::sampler::Conditions;
 use super::{Compiled, Output, Sampler, narrow};
@@ -56,7 +56,9 @@ pub(crate) fn compile(
     let mut understood = reader.understand(query, written)?;
     understood.required = required.to_vec();
     let narrow = narrow::plan(reader.state, &all, &|table| understood.plan(table)).map_err(whole)?;
-    let output = Output { kept: understood.kept.is_some(), detailed: !required.is_empty() };
+    let lists: Vec<bool> = understood.features.iter().map(|feature| as_members(feature).is_some()).collect();
+    let output =
+        Output { counted: lists.contains(&true), kept: understood.kept.is_some(), detailed: !required.is_empty() };
     let sampler = Sampler::new(reader.state, &all, &understood.sampled()).map_err(|error| whole(error.into()))?;
     Ok(Compiled {
         detector: query.detector.clone(),
@@ -64,6 +66,7 @@ pub(crate) fn compile(
         entity: query.entity.iter().map(|(name, _)| name.clone()).collect(),
         features: written.features.iter().map(|(name, _)| name.clone()).collect(),
         fill: understood.features.iter().map(|feature| fill::of_expression(feature, &|_| None)).collect(),
+        lists,
         columns: narrow.columns,
         table: narrow.table,
         logical: narrow.logical,
@@ -92,15 +95,21 @@ impl Understood {
         let mut results = Vec::new();
         for (at, feature) in features.iter().enumerate() {
             let outer = over_aggregates(feature, &aggregates)?;
-            results.push(cast(outer, DataType::Float64).alias(format!("f{at}")));
+            let shown = if as_members(feature).is_some() { outer } else { cast(outer, DataType::Float64) };
+            results.push(shown.alias(format!("f{at}")));
+        }
+        for (at, call) in features.iter().map(as_members).enumerate() {
+            let Some(call) = call else { continue };
+            let all = Counted { args: &call.params.args, distinct: true, filter: call.params.filter.clone() };
+            results.push(all.column(&mut aggregates)?.alias(format!("n{at}")));
         }
         if self.kept.is_some() {
-            results.push(self.count(lit(1i64), &mut aggregates)?.alias("kept"));
+            results.push(self.counted(&[lit(1i64)]).column(&mut aggregates)?.alias("kept"));
         }
         let counts: Result<Vec<Expr>, Complaint> = self
             .required
             .iter()
-            .map(|name| Ok(self.count(self.column(name), &mut aggregates)?.gt(lit(0i64))))
+            .map(|name| Ok(self.counted(&[self.column(name)]).column(&mut aggregates)?.gt(lit(0i64))))
             .collect();
         results.extend(counts?.into_iter().reduce(Expr::and).map(|detailed| detailed.alias("detailed")));
 
@@ -135,21 +144,34 @@ impl Understood {
         changed.map_or_else(|_| expression.clone(), |changed| changed.data)
     }
 
-    /// The number of values of `expression` in kept rows, as a column of results.
-    fn count(&self, expression: Expr, aggregates: &mut Vec<Expr>) -> Result<Expr, Complaint> {
+    /// The values of an expression in kept rows.
+    fn counted<'a>(&self, args: &'a [Expr]) -> Counted<'a> {
+        Counted { args, distinct: false, filter: self.kept_column().map(Box::new) }
+    }
+
+    fn sampled(&self) -> Conditions {
+        let condition = self.filter.iter().chain(&self.kept).cloned().reduce(Expr::and);
+        Conditions { log: self.log.clone(), condition, keys: self.entity.iter().cloned().map(Some).collect() }
+    }
+}
+
+/// Values to be counted.
+struct Counted<'a> {
+    args: &'a [Expr],
+    distinct: bool,
+    filter: Option<Box<Expr>>,
+}
+
+impl Counted<'_> {
+    /// Their number, as a column of results.
+    fn column(self, aggregates: &mut Vec<Expr>) -> Result<Expr, Complaint> {
         let count = session::count()?;
-        let filter = self.kept_column().map(Box::new);
-        let call = AggregateFunction::new_udf(count, vec![expression], false, filter, Vec::new(), None);
+        let call = AggregateFunction::new_udf(count, self.args.to_vec(), self.distinct, self.filter, Vec::new(), None);
         let call = Expr::AggregateFunction(call);
         let at = aggregates.iter().position(|aggregate| *aggregate == call).unwrap_or_else(|| {
             aggregates.push(call);
             aggregates.len() - 1
         });
         Ok(Expr::Column(Column::from_name(aggregate_name(at))))
-    }
-
-    fn sampled(&self) -> Conditions {
-        let condition = self.filter.iter().chain(&self.kept).cloned().reduce(Expr::and);
-        Conditions { log: self.log.clone(), condition, keys: self.entity.iter().cloned().map(Some).collect() }
     }
 }

@@ -11,7 +11,7 @@ use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::ExprWithAlias;
 use margay_core::log::BUCKET_START;
 
-use super::outline::{check_aggregate, name_aggregates, over_aggregates, scan};
+use super::outline::{as_members, check_aggregate, name_aggregates, over_aggregates, scan};
 use super::parts::{Understood, Written};
 use crate::query::{Exclude, Part, Query, QueryError};
 use crate::sql::complaint::Complaint;
@@ -116,7 +116,11 @@ impl<'a> Reader<'a> {
         if data_type.is_numeric() || matches!(data_type, DataType::Boolean | DataType::Null) {
             return Ok(expression);
         }
-        Err(one(Complaint::new(format!("a feature is a number, not {data_type}"))))
+        if as_members(&expression).is_some() {
+            return Ok(expression);
+        }
+        let complaint = Complaint::new(format!("a feature is a number, not {data_type}"));
+        Err(one(complaint.hint("only array_agg(DISTINCT …) on its own makes a list, for models that look at members")))
     }
 
     /// True for rows that an exclusion does not take.

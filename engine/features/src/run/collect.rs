@@ -3,12 +3,14 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, RecordBatch, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, Int64Type, TimestampMillisecondType};
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
-use margay_core::{Entity, FeatureTable, Time};
+use margay_core::members::MEMBERS_MOST;
+use margay_core::{Entity, FeatureTable, Members, Time};
+use tracing::warn;
 
 use super::error::RunError;
 use crate::plan::{Compiled, Output};
@@ -25,6 +27,8 @@ pub(crate) struct Collector {
     entity: Vec<u32>,
     bucket_start: Vec<i64>,
     values: Vec<Vec<f64>>,
+    /// The members of features that are lists.
+    members: Vec<Option<Members>>,
     kept: Vec<bool>,
     detailed: Vec<bool>,
 }
@@ -51,6 +55,7 @@ impl Collector {
             entity: Vec::new(),
             bucket_start: Vec::new(),
             values: vec![Vec::new(); plan.features.len()],
+            members: plan.lists.iter().map(|list| list.then(Members::default)).collect(),
             kept: Vec::new(),
             detailed: Vec::new(),
         }
@@ -82,9 +87,21 @@ impl Collector {
         let mut next = || columns.next().ok_or_else(|| ArrowError::SchemaError("a column is missing".to_owned()));
         let buckets = next()?.as_primitive::<TimestampMillisecondType>().clone();
         let keys = self.columns.iter().map(|_| cast(next()?, &DataType::Utf8)).collect::<Result<Vec<_>, _>>()?;
-        for values in &mut self.values {
-            let numbers = next()?.as_primitive::<Float64Type>();
-            values.extend(numbers.iter().map(|number| number.filter(|number| number.is_finite())).map(plain));
+        for (values, members) in self.values.iter_mut().zip(&mut self.members) {
+            let column = next()?;
+            match members {
+                Some(members) => values.extend(list(column.as_list::<i32>(), members)),
+                None => {
+                    let numbers = column.as_primitive::<Float64Type>();
+                    values.extend(numbers.iter().map(|number| number.filter(|number| number.is_finite())).map(plain));
+                }
+            }
+        }
+        let counted = self.values.iter_mut().zip(&self.members).filter(|(_, members)| members.is_some());
+        for (values, _) in counted.take_while(|_| self.output.counted) {
+            let known = values.len() - batch.num_rows();
+            let counts = next()?.as_primitive::<Int64Type>();
+            values[known..].iter_mut().zip(counts.values()).for_each(|(value, count)| *value = *count as f64);
         }
         let kept = self.output.kept.then(&mut next).transpose()?.map(|kept| kept.as_primitive::<Int64Type>().clone());
         let detailed = self.output.detailed.then(&mut next).transpose()?.map(|all| all.as_boolean().clone());
@@ -123,6 +140,18 @@ impl Collector {
         Ok(())
     }
 
+    /// Says how many lists do not hold all members that were counted.
+    fn warn_of_cut(&self, plan: &Compiled) {
+        for ((members, values), feature) in self.members.iter().zip(&self.values).zip(&plan.features) {
+            let Some(members) = members else { continue };
+            let cut = (0..members.len()).filter(|row| values[*row] > members.row(*row).len() as f64).count();
+            if cut > 0 {
+                let most = MEMBERS_MOST;
+                warn!(detector = plan.detector, feature, buckets = cut, most, "lists were cut to a sample of members");
+            }
+        }
+    }
+
     /// Orders the rows, and completes them.
     ///
     /// # Errors
@@ -147,6 +176,7 @@ impl Collector {
         if let Some(start) = self.bucket_start.iter().find(|start| Time(**start).floor(plan.bucket).0 != **start) {
             return Err(RunError::OffGrid(Time(*start)));
         }
+        self.warn_of_cut(plan);
         let rows = || order.iter().map(|(.., row)| *row as usize);
         let excluded: Vec<bool> = rows().map(|row| !self.kept[row]).collect();
         // Column by column, so that each is given up before the next is made.
@@ -154,6 +184,13 @@ impl Collector {
         let values =
             values.map(|values| rows().map(|row| if self.kept[row] { values[row] } else { f64::NAN }).collect());
         let values = values.collect();
+        let members = self.members.iter().map(|members| {
+            let members = members.as_ref()?;
+            let mut picked = Members::default();
+            rows().for_each(|row| picked.push(members.row(row).filter(|_| self.kept[row])));
+            Some(picked)
+        });
+        let members = members.collect();
         let is_detailed = |row: usize| {
             let bucket = self.bucket_start[row];
             !self.kept[row] || finish.detailed.as_ref().map_or(self.detailed[row], |buckets| buckets.contains(&bucket))
@@ -162,6 +199,7 @@ impl Collector {
             bucket: plan.bucket,
             features: plan.features.clone(),
             values,
+            members,
             entity: order.iter().map(|(_, rank, _)| *rank).collect(),
             bucket_start: order.iter().map(|(start, ..)| Time(*start)).collect(),
             detailed: rows().map(is_detailed).collect(),
@@ -170,6 +208,18 @@ impl Collector {
             covered: finish.covered,
         })
     }
+}
+
+/// Adds the members of each row, distinct and in order; returns their numbers.
+fn list(lists: &ListArray, members: &mut Members) -> Vec<f64> {
+    let count = |row: usize| {
+        let items = lists.is_valid(row).then(|| lists.value(row));
+        let items = items.as_ref().map(|items| items.as_string::<i32>());
+        let texts: BTreeSet<&str> = items.into_iter().flatten().flatten().collect();
+        members.push(texts.iter().copied().take(MEMBERS_MOST));
+        if items.is_some() { texts.len() as f64 } else { f64::NAN }
+    };
+    (0..lists.len()).map(count).collect()
 }
 
 /// Null is `NaN`, and there is one zero.

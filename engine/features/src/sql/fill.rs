@@ -4,8 +4,10 @@ use datafusion::common::{Column, ScalarValue};
 use datafusion::logical_expr::{Expr, LogicalPlan, Operator};
 use margay_core::Fill;
 
-/// Aggregates that are zero where nothing happened.
-const ADDED: [&str; 3] = ["count", "sum", "approx_distinct"];
+use super::functions::MEMBERS;
+
+/// Aggregates that are zero, or empty, where nothing happened.
+const ADDED: [&str; 4] = ["count", "sum", "approx_distinct", MEMBERS];
 
 /// Zero where the expression is zero once all its sums and counts are; `resolve` finds what a column stands for.
 pub(crate) fn of_expression(expression: &Expr, resolve: &dyn Fn(&Column) -> Option<Expr>) -> Fill {

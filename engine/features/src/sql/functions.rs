@@ -31,10 +31,16 @@ pub(crate) const SCALARS: &[&str] = &[
 /// Aggregate functions that queries may call.
 #[rustfmt::skip]
 pub(crate) const AGGREGATES: &[&str] = &[
-    "approx_distinct", "avg", "bit_and", "bit_or", "bit_xor", "bool_and", "bool_or", "count", "max", "mean", "median",
+    "approx_distinct", "array_agg", "avg", "bit_and", "bit_or", "bit_xor", "bool_and", "bool_or", "count", "max", "mean", "median",
     "min", "percentile_cont", "quantile_cont", "stddev", "stddev_pop", "stddev_samp", "sum", "var", "var_pop",
     "var_population", "var_samp", "var_sample",
 ];
+
+/// The aggregate that makes a list of distinct texts.
+pub(crate) const MEMBERS: &str = "array_agg";
+
+/// Aggregates that may be asked of distinct values.
+pub(crate) const TAKES_DISTINCT: [&str; 2] = ["count", MEMBERS];
 
 /// Why a function is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,8 +85,8 @@ pub(crate) const REFUSED: &[(Refusal, &[&str])] = &[
         "generate_series", "gen_series", "levenshtein", "factorial", "to_char", "date_format",
     ]),
     (Refusal::Order, &[
-        "any_value", "approx_median", "approx_percentile_cont", "approx_percentile_cont_with_weight", "array_agg",
-        "corr", "covar", "covar_pop", "covar_samp", "first_value", "last_value", "nth_value", "regr_avgx",
+        "any_value", "approx_median", "approx_percentile_cont", "approx_percentile_cont_with_weight", "corr",
+        "covar", "covar_pop", "covar_samp", "first_value", "last_value", "nth_value", "regr_avgx",
         "regr_avgy", "regr_count", "regr_intercept", "regr_r2", "regr_slope", "regr_sxx", "regr_sxy", "regr_syy",
         "string_agg", "row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile", "lag", "lead",
     ]),
@@ -120,8 +126,7 @@ const INSTEAD: &[(&str, &str)] = &[
     ("first_value", "min or max"),
     ("last_value", "min or max"),
     ("nth_value", "min or max"),
-    ("array_agg", "count(DISTINCT column)"),
-    ("string_agg", "count(DISTINCT column)"),
+    ("string_agg", "array_agg(DISTINCT column)"),
     ("to_char", "date_trunc or date_part"),
     ("date_format", "date_trunc or date_part"),
     ("now", "bucket_start"),

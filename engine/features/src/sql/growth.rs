@@ -6,7 +6,10 @@ use std::collections::HashMap;
 use datafusion::common::Column;
 use datafusion::logical_expr::{Expr, LogicalPlan, Operator};
 
+use margay_core::members::{MEMBER_BYTES_MOST, MEMBERS_MOST};
+
 use super::complaint::Complaint;
+use super::functions::MEMBERS;
 
 /// Length that a log's own texts and lists are taken to have, in bytes.
 const LOG_TEXT_BYTES: u64 = 256;
@@ -64,7 +67,8 @@ fn length(expression: &Expr, known: &HashMap<Column, u64>) -> u64 {
         },
         Expr::AggregateFunction(call) => {
             let filter = call.params.filter.as_deref().map_or(0, of);
-            sum(&call.params.args).max(filter)
+            let list = if call.func.name() == MEMBERS { MEMBERS_MOST * MEMBER_BYTES_MOST } else { 0 };
+            sum(&call.params.args).max(filter).max(list as u64)
         }
         other => {
             let mut most = 0;

@@ -121,9 +121,13 @@ impl<'a> Check<'a> {
         }
         if let FunctionArguments::List(list) = &function.args {
             let distinct = list.duplicate_treatment == Some(DuplicateTreatment::Distinct);
-            if distinct && name != "count" {
+            if distinct && !functions::TAKES_DISTINCT.contains(&&name[..]) {
                 let complaint = Complaint::new(format!("DISTINCT is not allowed in `{name}`, only in `count`"));
                 self.complain(complaint.at_span(span));
+            }
+            if !distinct && name == functions::MEMBERS {
+                let complaint = Complaint::new(format!("`{name}` needs DISTINCT: a list of every row has no bound"));
+                self.complain(complaint.at_span(span).hint(format!("{name}(DISTINCT column)")));
             }
         }
     }

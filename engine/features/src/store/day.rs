@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Float64Array, RecordBatch, StringArray, TimestampMillisecondArray,
+    Array, ArrayRef, AsArray, BooleanArray, Float64Array, ListBuilder, RecordBatch, StringArray, StringBuilder,
+    TimestampMillisecondArray,
 };
 use arrow::datatypes::{DataType, Field, Float64Type, Schema, SchemaRef, TimeUnit, TimestampMillisecondType};
 use arrow::error::ArrowError;
-use margay_core::{Entity, FeatureTable, Period, Time, TimeRange};
+use margay_core::{Entity, FeatureTable, Members, Period, Time, TimeRange};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
@@ -22,6 +23,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
 use super::{Layout, StoreError, disk, rows};
+use crate::exact::list_type;
 
 /// Key of the file's metadata under which the covered buckets stand.
 const COVERED: &str = "margay.covered";
@@ -162,6 +164,8 @@ impl<'a> DayFile<'a> {
         let features = self.layout.features.iter();
         fields.extend(features.map(|name| Field::new(format!("feature.{name}"), DataType::Float64, true)));
         fields.extend(["detailed", "excluded"].map(|name| Field::new(name, DataType::Boolean, false)));
+        let lists = self.layout.features.iter().zip(&self.layout.lists).filter(|(_, list)| **list);
+        fields.extend(lists.map(|(name, _)| Field::new(format!("members.{name}"), list_type(), false)));
         Arc::new(Schema::new(fields))
     }
 
@@ -181,6 +185,14 @@ impl<'a> DayFile<'a> {
         for flags in [&table.detailed, &table.excluded] {
             columns.push(Arc::new(BooleanArray::from(flags[rows.clone()].to_vec())));
         }
+        for members in table.members.iter().flatten() {
+            let mut lists = ListBuilder::new(StringBuilder::new());
+            for row in rows.clone() {
+                members.row(row).for_each(|text| lists.values().append_value(text));
+                lists.append(true);
+            }
+            columns.push(Arc::new(lists.finish()));
+        }
         RecordBatch::try_new(self.schema(), columns)
     }
 
@@ -199,6 +211,8 @@ impl<'a> DayFile<'a> {
         let values = columns[1 + entity_count..][..feature_count].iter().map(|column| {
             column.as_primitive::<Float64Type>().iter().map(|number| number.unwrap_or(f64::NAN)).collect()
         });
+        let mut lists = columns[3 + entity_count + feature_count..].iter();
+        let members = self.layout.lists.iter().map(|list| if *list { lists.next().map(members) } else { None });
         let flags = |column: &ArrayRef| column.as_boolean().iter().map(|flag| flag == Some(true)).collect();
         let starts = columns[0].as_primitive::<TimestampMillisecondType>();
         Ok(FeatureTable {
@@ -208,6 +222,7 @@ impl<'a> DayFile<'a> {
             entity,
             bucket_start: starts.values().iter().copied().map(Time).collect(),
             values: values.collect(),
+            members: members.collect(),
             detailed: flags(&columns[1 + entity_count + feature_count]),
             excluded: flags(&columns[2 + entity_count + feature_count]),
             covered: Vec::new(),
@@ -230,6 +245,15 @@ impl<'a> DayFile<'a> {
         }
         (entities, entity)
     }
+}
+
+fn members(column: &ArrayRef) -> Members {
+    let mut members = Members::default();
+    for list in column.as_list::<i32>().iter() {
+        let items = list.as_ref().map(|items| items.as_string::<i32>());
+        members.push(items.into_iter().flatten().flatten());
+    }
+    members
 }
 
 /// Ordered times as runs `start+count` of buckets in a row: `1790000000000+12 1790010000000+3`.

@@ -26,6 +26,8 @@ pub struct Layout {
     pub entity_columns: Vec<String>,
     /// Names of the features.
     pub features: Vec<String>,
+    /// Which of them are lists of members.
+    pub lists: Vec<bool>,
 }
 
 /// Why features cannot be kept or read.
@@ -151,6 +153,10 @@ impl Store {
         }
         if table.features != self.layout.features {
             return wrong(format!("features {:?}, not {:?}", table.features, self.layout.features));
+        }
+        let lists: Vec<bool> = (0..table.features.len()).map(|at| table.members(at).is_some()).collect();
+        if !table.is_empty() && lists != self.layout.lists {
+            return wrong(format!("lists {lists:?}, not {:?}", self.layout.lists));
         }
         match table.entities.iter().find(|entity| entity.columns()[..] != self.layout.entity_columns[..]) {
             Some(entity) => wrong(format!("entities of {:?}, not {:?}", entity.columns(), self.layout.entity_columns)),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use margay_core::{Entity, FeatureTable, Time, TimeRange};
+use margay_core::{Entity, FeatureTable, Members, Time, TimeRange};
 
 use super::Layout;
 
@@ -23,10 +23,17 @@ pub(super) fn select(table: &FeatureTable, keep: &dyn Fn(Time) -> bool) -> Featu
         entity: rows.iter().map(|row| table.entity[*row]).collect(),
         bucket_start: rows.iter().map(|row| table.bucket_start[*row]).collect(),
         values: table.values.iter().map(|values| rows.iter().map(|row| values[*row]).collect()).collect(),
+        members: table.members.iter().map(|members| picked(members.as_ref()?, &rows)).collect(),
         detailed: rows.iter().map(|row| table.detailed[*row]).collect(),
         excluded: rows.iter().map(|row| table.excluded[*row]).collect(),
         covered: table.covered.iter().copied().filter(|start| keep(*start)).collect(),
     }
+}
+
+fn picked(members: &Members, rows: &[usize]) -> Option<Members> {
+    let mut picked = Members::default();
+    rows.iter().for_each(|row| picked.push(members.row(*row)));
+    Some(picked)
 }
 
 /// All rows of tables that do not share a bucket, ordered by bucket and entity; of the entities those with rows.
@@ -48,6 +55,13 @@ pub(super) fn merge(layout: &Layout, tables: &[FeatureTable]) -> FeatureTable {
     }
     order.sort_unstable();
     let value = |feature: usize| order.iter().map(|(.., at, row)| tables[*at].values[feature][*row]).collect();
+    let members = |feature: usize| {
+        let mut all = Members::default();
+        for (.., at, row) in &order {
+            all.push(tables[*at].members(feature).into_iter().flat_map(|members| members.row(*row)));
+        }
+        all
+    };
     let covered: BTreeSet<Time> =
         tables.iter().flat_map(|table| table.covered.iter().chain(&table.bucket_start).copied()).collect();
     FeatureTable {
@@ -56,6 +70,7 @@ pub(super) fn merge(layout: &Layout, tables: &[FeatureTable]) -> FeatureTable {
         entity: order.iter().map(|(_, entity, ..)| *entity).collect(),
         bucket_start: order.iter().map(|(start, ..)| *start).collect(),
         values: (0..layout.features.len()).map(value).collect(),
+        members: layout.lists.iter().enumerate().map(|(at, list)| list.then(|| members(at))).collect(),
         detailed: order.iter().map(|(.., at, row)| tables[*at].detailed[*row]).collect(),
         excluded: order.iter().map(|(.., at, row)| tables[*at].excluded[*row]).collect(),
         covered: covered.into_iter().collect(),

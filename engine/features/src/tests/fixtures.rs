@@ -126,7 +126,8 @@ pub(super) fn print(table: &FeatureTable) -> String {
         let bits: Vec<u64> = table.values.iter().map(|values| values[row].to_bits()).collect();
         let entity = table.entities[table.entity[row] as usize].to_json();
         let flags = (table.detailed[row], table.excluded[row]);
-        text += &format!("{} {entity} {values:?} {bits:x?} {flags:?}\n", table.bucket_start[row]);
+        let members: Vec<&str> = table.members.iter().flatten().flat_map(|members| members.row(row)).collect();
+        text += &format!("{} {entity} {values:?} {bits:x?} {flags:?} {members:?}\n", table.bucket_start[row]);
     }
     text
 }

@@ -31,6 +31,39 @@ fn features_are_made_for_each_entity_and_bucket_in_order() {
 }
 
 #[test]
+fn a_list_holds_distinct_members_in_order_and_its_value_counts_them() {
+    let rows = [row(0, 0, "a", 2), row(1, 1, "a", 1), row(2, 2, "a", 1), row(MINUTE, MINUTE, "a", 5)];
+    let listed = parts(&[
+        ("hosts", "array_agg(DISTINCT dest)"),
+        ("n", "count(*)"),
+        ("odd", "array_agg(DISTINCT port) FILTER (WHERE bytes < 2)"),
+    ]);
+    let shown = |table: &FeatureTable, feature: usize| -> Vec<Vec<String>> {
+        let members = table.members(feature).unwrap();
+        (0..table.len()).map(|at| members.row(at).map(str::to_owned).collect()).collect()
+    };
+    let table = run(&listed, &[batch(&rows)]);
+    assert_eq!(shown(&table, 0), [vec!["10.0.0.1", "10.0.0.2"], vec!["10.0.0.5"]]);
+    assert_eq!(shown(&table, 2), [vec!["1"], vec![]]);
+    assert_eq!(table.values, [vec![2.0, 1.0], vec![3.0, 1.0], vec![1.0, 0.0]]);
+    assert!(table.members(1).is_none());
+    assert_eq!(plan(&listed).lists(), [true, false, true]);
+    assert_eq!(plan(&listed).fill(), [margay_core::Fill::Zero; 3]);
+    let sql = "SELECT bucket_start, namespace, array_agg(DISTINCT dest) AS hosts FROM flows GROUP BY 1, 2";
+    let table = run(&full(sql, &["hosts"]), &[batch(&rows)]);
+    assert_eq!(shown(&table, 0), [vec!["10.0.0.1", "10.0.0.2"], vec!["10.0.0.5"]]);
+    assert_eq!(table.values, [vec![2.0, 1.0]]);
+}
+
+#[test]
+fn the_number_of_members_is_whole_where_the_list_is_cut() {
+    let rows: Vec<Row> = (0..3000).map(|at| Row { port: Some(at), ..row(0, 0, "a", 1) }).collect();
+    let table = run(&parts(&[("ports", "array_agg(DISTINCT port)")]), &[batch(&rows)]);
+    assert_eq!(table.values, [vec![3000.0]]);
+    assert_eq!(table.members(0).unwrap().row(0).len(), margay_core::members::MEMBERS_MOST);
+}
+
+#[test]
 fn a_record_is_apportioned_over_the_buckets_that_it_overlaps() {
     let rows = [row(30_000, 150_000, "a", 7)];
     let query = parts(&[("bytes", "sum(bytes)"), ("seconds", "sum(seconds)"), ("n", "count(*)")]);

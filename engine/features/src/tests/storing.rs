@@ -1,7 +1,7 @@
 use std::fs;
 use std::sync::Arc;
 
-use margay_core::{Entity, FeatureTable, Period, Time, TimeRange};
+use margay_core::{Entity, FeatureTable, Members, Period, Time, TimeRange};
 use proptest::prelude::*;
 
 use super::fixtures::print;
@@ -14,6 +14,7 @@ fn layout() -> Layout {
         bucket: Period::HOUR,
         entity_columns: vec!["namespace".to_owned(), "name".to_owned()],
         features: vec!["bytes".to_owned(), "n".to_owned()],
+        lists: vec![false, true],
     }
 }
 
@@ -26,6 +27,8 @@ fn table(rows: &[(i64, f64)]) -> FeatureTable {
     ];
     let mut rows = rows.to_vec();
     rows.sort_by_key(|(hour, _)| *hour);
+    let mut members = Members::default();
+    rows.iter().for_each(|(hour, _)| members.push(["a", "b\"", "ç"].into_iter().take((hour % 4) as usize)));
     FeatureTable {
         bucket: Period::HOUR,
         features: layout().features,
@@ -33,6 +36,7 @@ fn table(rows: &[(i64, f64)]) -> FeatureTable {
         entity: rows.iter().map(|(hour, _)| (hour % 2) as u32).collect(),
         bucket_start: rows.iter().map(|(hour, _)| Time(hour * HOUR)).collect(),
         values: vec![rows.iter().map(|(_, value)| *value).collect(), vec![f64::NAN; rows.len()]],
+        members: vec![None, Some(members)],
         detailed: rows.iter().map(|(hour, _)| hour % 3 == 0).collect(),
         excluded: rows.iter().map(|(hour, _)| hour % 5 == 0).collect(),
         covered: rows.iter().map(|(hour, _)| Time(hour * HOUR)).collect(),
