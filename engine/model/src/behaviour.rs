@@ -48,7 +48,7 @@ fn feed(model: &mut Model, rows: &[Vec<f64>]) -> Vec<Score> {
         if index > 0 && index % 288 == 0 {
             model.adopt(model.train(at(index), std::slice::from_ref(&past)));
         }
-        let seen = [Observation { entity, values }];
+        let seen = [Observation::numbers(entity, values)];
         scores.push(model.score(at(index), &seen)[0][0]);
         model.learn(at(index), &seen, &[false]);
         past.values.iter_mut().zip(values).for_each(|(column, &value)| column.push(value));
@@ -128,7 +128,7 @@ fn a_lasting_shift_is_accepted_after_about_a_day_of_an_open_episode() {
         for index in 0..288 * 6 {
             let shifted = index >= 288 * 4;
             let value = [(if shifted { 600.0 } else { 100.0 }) + (10.0 * noise(index)).round()];
-            let seen = [Observation { entity, values: &value }];
+            let seen = [Observation::numbers(entity, &value)];
             let score = model.score(at(index), &seen)[0][0].score;
             model.learn(at(index), &seen, &[shifted && score >= 15.0]);
             last = score;
@@ -169,7 +169,7 @@ fn a_resumed_model_gives_the_same_bits() {
             let entity = whole.entity(&pod("a"));
             cut = postcard::from_bytes(&postcard::to_allocvec(&cut).unwrap()).unwrap();
             assert_eq!(cut.entity(&pod("a")), entity);
-            let seen = [Observation { entity, values }];
+            let seen = [Observation::numbers(entity, values)];
             let (left, right) = (whole.score(at(index), &seen), cut.score(at(index), &seen));
             assert_eq!(format!("{left:?}"), format!("{right:?}"), "{kind:?}");
             assert_eq!(format!("{left:?}"), format!("{:?}", whole.score(at(index), &seen)), "scoring does not learn");
@@ -231,7 +231,7 @@ proptest! {
                     if index % 200 == 199 {
                         model.adopt(model.train(at(index), std::slice::from_ref(&past)));
                     }
-                    let seen = [Observation { entity, values }];
+                    let seen = [Observation::numbers(entity, values)];
                     for score in &model.score(at(index), &seen)[0] {
                         prop_assert!((0.0..=100.0).contains(&score.score), "{kind:?} {score:?}");
                     }

@@ -64,7 +64,7 @@ fn shares(kind: Kind, features: &[&str], direction: Direction, draw: Draw) -> [f
         let season = (0.7 * hour.sin()).exp() * if (at / 288) % 7 >= 5 { 0.5 } else { 1.0 };
         let values: Vec<Vec<f64>> = (0..ENTITIES).map(|entity| draw(&mut rng, entity, season)).collect();
         let seen: Vec<Observation<'_>> =
-            values.iter().enumerate().map(|(entity, values)| Observation { entity, values }).collect();
+            values.iter().enumerate().map(|(entity, values)| Observation::numbers(entity, values)).collect();
         if at >= 288 * WARM_UP_DAYS {
             for scores in model.score(time, &seen) {
                 buckets += 1.0;

@@ -6,6 +6,7 @@ use margay_core::{Entity, ModelInfo, Score, ScoreState, Time, digest};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use crate::panel::{Panel, Setting, companion};
 use crate::pool::Pool;
 use crate::role::{Role, roles};
 use crate::season::Grid;
@@ -18,6 +19,8 @@ use crate::{distribution, level};
 const MATURE_DAYS: f64 = 2.0;
 /// Days after which the residuals of all entities have been half forgotten.
 const POOL_HALF_LIFE_DAYS: f64 = 14.0;
+/// Members named as the evidence of a score at most, the worst first.
+pub const EVIDENCE_MOST: usize = 10;
 
 /// What a training learnt.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -48,6 +51,8 @@ pub struct Model {
     entities: Vec<Entity>,
     tracks: Vec<Vec<Option<Track>>>,
     pools: Vec<Pool>,
+    /// The model of kinds that judge a bucket as a whole.
+    panel: Option<Panel>,
     keys: Vec<u64>,
     digest: String,
     trained_until: Option<Time>,
@@ -61,6 +66,7 @@ impl Model {
     pub fn new(spec: Spec) -> Self {
         let pools = vec![Pool::default(); spec.features.len()];
         Self {
+            panel: Panel::of(&spec.kind),
             spec,
             entities: Vec::new(),
             tracks: Vec::new(),
@@ -99,8 +105,33 @@ impl Model {
     /// Judges a bucket by what was known before it: for each observation one score a feature.
     #[must_use]
     pub fn score(&self, bucket: Time, observations: &[Observation<'_>]) -> Vec<Vec<Score>> {
+        if let Some(panel) = &self.panel {
+            return panel.judge().score(bucket, observations, &self.setting());
+        }
         let roles = roles(&self.spec);
         observations.iter().map(|observation| self.score_one(bucket, observation, &roles)).collect()
+    }
+
+    /// Members behind the score of an observation, the worst first, at most [`EVIDENCE_MOST`]; to be asked before the
+    /// bucket is learnt.
+    #[must_use]
+    pub fn evidence(&self, bucket: Time, observation: &Observation<'_>) -> Vec<String> {
+        let Some(panel) = &self.panel else { return Vec::new() };
+        let mut evidence = panel.judge().evidence(bucket, observation, &self.setting());
+        evidence.truncate(EVIDENCE_MOST);
+        evidence
+    }
+
+    fn setting(&self) -> Setting<'_> {
+        Setting {
+            kind: &self.spec.kind,
+            features: &self.spec.features,
+            direction: self.spec.direction,
+            bucket: self.spec.bucket,
+            seed: self.spec.seed,
+            entities: &self.entities,
+            keys: &self.keys,
+        }
     }
 
     fn score_one(&self, bucket: Time, observation: &Observation<'_>, roles: &[Role]) -> Vec<Score> {
@@ -146,6 +177,10 @@ impl Model {
     /// Takes in a bucket after its decisions. `held[i]` tells that the entity of observation `i` has an
     /// open episode: it is not learnt, but a shift that lasts for a day is accepted.
     pub fn learn(&mut self, bucket: Time, observations: &[Observation<'_>], held: &[bool]) {
+        if let Some(mut panel) = self.panel.take() {
+            panel.judge_mut().learn(bucket, observations, held, &self.setting());
+            self.panel = Some(panel);
+        }
         let roles = roles(&self.spec);
         for (feature, role) in roles.iter().enumerate() {
             let Role::Judged { method, weight } = role else { continue };
@@ -255,14 +290,11 @@ impl Model {
             return 1.0;
         }
         let wanted = MATURE_DAYS * level::buckets_a_day(self.spec.bucket);
+        if let Some(panel) = &self.panel {
+            return (panel.judge().seen(entity) / wanted).min(1.0);
+        }
         let tracks = self.tracks.get(entity).map_or(&[][..], Vec::as_slice);
         let seen = tracks.iter().flatten().map(Track::seen).fold(0.0, f64::max);
         (seen / wanted).min(1.0)
     }
-}
-
-/// A feature that only goes with others: shown, never anomalous.
-fn companion(value: f64) -> Score {
-    let state = if value.is_nan() { ScoreState::NoData } else { ScoreState::Scored };
-    Score { value, expected: value, lower: value, upper: value, score: 0.0, state }
 }

@@ -33,6 +33,13 @@ pub(crate) fn roles(spec: &Spec) -> Vec<Role> {
     let each = |role: Role| vec![role; spec.features.len()];
     match &spec.kind {
         Kind::Limit(_) => each(Role::Rule),
+        Kind::Scan(_)
+        | Kind::Rare(_)
+        | Kind::Tunnel(_)
+        | Kind::Dga(_)
+        | Kind::Beacon(_)
+        | Kind::Cohort(_)
+        | Kind::Changepoint(_) => each(Role::Companion),
         Kind::Seasonal(_) => each(judged(seasonal::SHAPE, None)),
         Kind::Auto(_) => each(judged(auto::SHAPE, None)),
         Kind::Count(_) => each(Role::Judged { method: Method::Rate(Family::Count), weight: None }),

@@ -3,7 +3,14 @@
 use margay_core::{Direction, Period, Time};
 use serde::{Deserialize, Serialize};
 
+use crate::beacon::Beacon;
+use crate::changepoint::Changepoint;
+use crate::cohort::Cohort;
+use crate::dga::Dga;
 use crate::limit::Limit;
+use crate::rare::Rare;
+use crate::scan::Scan;
+use crate::tunnel::Tunnel;
 
 /// What to model, in which grid.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,7 +27,7 @@ pub struct Spec {
     pub seed: u64,
 }
 
-/// The models of one value in time.
+/// The models.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
@@ -36,6 +43,20 @@ pub enum Kind {
     Latency(History),
     /// Looks at the series and chooses.
     Auto(History),
+    /// First contacts: lists `tried` and, where the log tells, `answered`.
+    Scan(Scan),
+    /// Members never met before, of every feature that is a list.
+    Rare(Rare),
+    /// Information in the list `names` below one domain.
+    Tunnel(Tunnel),
+    /// Generated names in the list `names`; `missing` lists those that do not exist.
+    Dga(Dga),
+    /// Regular appearances in the list `destinations`.
+    Beacon(Beacon),
+    /// Replicas beside each other.
+    Cohort(Cohort),
+    /// Lasting shifts.
+    Changepoint(Changepoint),
 }
 
 impl Kind {
@@ -49,6 +70,13 @@ impl Kind {
             Self::Ratio(_) => "ratio",
             Self::Latency(_) => "latency",
             Self::Auto(_) => "auto",
+            Self::Scan(_) => "scan",
+            Self::Rare(_) => "rare",
+            Self::Tunnel(_) => "tunnel",
+            Self::Dga(_) => "dga",
+            Self::Beacon(_) => "beacon",
+            Self::Cohort(_) => "cohort",
+            Self::Changepoint(_) => "changepoint",
         }
     }
 
@@ -56,7 +84,14 @@ impl Kind {
     #[must_use]
     pub fn history(&self) -> Option<&History> {
         match self {
-            Self::Limit(_) => None,
+            Self::Limit(_)
+            | Self::Scan(_)
+            | Self::Rare(_)
+            | Self::Tunnel(_)
+            | Self::Dga(_)
+            | Self::Beacon(_)
+            | Self::Cohort(_)
+            | Self::Changepoint(_) => None,
             Self::Seasonal(history)
             | Self::Count(history)
             | Self::Ratio(history)
@@ -89,6 +124,24 @@ pub struct Observation<'a> {
     pub entity: usize,
     /// One value for each feature; `NaN` is missing.
     pub values: &'a [f64],
+    /// Members of each feature that is a list, in alphabetical order; nothing for numbers.
+    pub members: &'a [Vec<&'a str>],
+}
+
+impl<'a> Observation<'a> {
+    /// An observation without lists.
+    #[must_use]
+    pub fn numbers(entity: usize, values: &'a [f64]) -> Self {
+        Self { entity, values, members: &[] }
+    }
+
+    pub(crate) fn value(&self, feature: usize) -> f64 {
+        self.values.get(feature).copied().unwrap_or(f64::NAN)
+    }
+
+    pub(crate) fn members(&self, feature: usize) -> &'a [&'a str] {
+        self.members.get(feature).map_or(&[], Vec::as_slice)
+    }
 }
 
 /// The stored past of one entity.
