@@ -82,6 +82,12 @@ pub enum Command {
     Promote(PromoteArgs),
     /// Write seeded Calico logs of a small cluster.
     Generate(GenerateArgs),
+    /// Read one DNS name a line and print how probably each was generated, as CSV `domain,probability`.
+    Classify {
+        /// File of names; `-` is standard input.
+        #[arg(default_value = "-")]
+        file: PathBuf,
+    },
     /// Print a completion script for a shell.
     Completions {
         /// The shell.

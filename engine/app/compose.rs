@@ -64,12 +64,16 @@ impl Composer<'_> {
                 None => self.state.alert(&id)?,
             };
             let mut alert = draft(happening, &id, before.as_ref());
+            let before_evidence = before.as_ref().map(|alert| alert.evidence.clone()).unwrap_or_default();
             if !happening.ready.definition.meta.shadow {
                 alert.incident = incidents.assign(&id, &alert.entity.identity(), alert.start, alert.end);
             }
             alert.silenced = silenced(self.silences, &alert, before.as_ref(), &happening.ready.definition.query.log);
             alert.suspicious_records =
                 records.remove(&id).or_else(|| before.map(|alert| alert.suspicious_records)).unwrap_or_default();
+            if matches!(happening.told.event, Event::Closed(_)) {
+                alert.evidence = before_evidence;
+            }
             alert.summary = self.summary(happening, &alert);
             latest.insert(id, alert.clone());
             alerts.push(alert);
@@ -221,6 +225,7 @@ fn draft(happening: &Happening, id: &str, before: Option<&Alert>) -> Alert {
         description: definition.meta.description.clone(),
         summary: String::new(),
         features: readings(&definition.judgement.rule.features, episode),
+        evidence: told.evidence.clone(),
         suspicious_records: SuspiciousRecords::new(),
         model: told.model.clone(),
         config_digest: definition.digest.clone(),

@@ -50,6 +50,8 @@ pub struct Told {
     pub episode_buckets: f64,
     /// Digest of the features that were judged.
     pub data_digest: String,
+    /// Members that the judgement rests on, the worst first.
+    pub evidence: Vec<String>,
 }
 
 /// Where a detector's results go while it runs.
@@ -156,8 +158,10 @@ impl Memory {
 
     fn step(&mut self, judgement: &Judgement, index: &Index, bucket: Time, wish: &Wish, outcome: &mut Outcome) {
         let rows = index.observe(self, judgement, bucket);
-        let observations: Vec<Observation> =
-            rows.iter().map(|row| Observation { entity: row.entity, values: &row.values }).collect();
+        let observations: Vec<Observation> = rows
+            .iter()
+            .map(|row| Observation { entity: row.entity, values: &row.values, members: &row.members })
+            .collect();
         let mut scores = self.model.score(bucket, &observations);
         for (at, row) in rows.iter().enumerate().filter(|(_, row)| row.shift > Period(0)) {
             scores[at] = self.model.score(bucket.plus(row.shift), &observations[at..=at]).remove(0);
@@ -168,7 +172,8 @@ impl Memory {
             let scores = row.absent.map_or(scores, |state| vec![Score::absent(state); judgement.fill.len()]);
             let verdict = self.judge(judgement, &rule, bucket, row, &scores, wish, outcome);
             held[at] = row.absent.is_some() || !row.learns || verdict.open || waits(&verdict);
-            self.tell(judgement, bucket, row.entity, verdict, &scores, outcome);
+            let evidence = if tells(&verdict) { self.model.evidence(bucket, &observations[at]) } else { Vec::new() };
+            self.tell(judgement, bucket, row.entity, verdict, (&scores, evidence), outcome);
             if wish.scores_from.is_some_and(|from| from <= bucket) {
                 outcome.scores.extend(scores.iter().enumerate().map(|(feature, score)| Scored {
                     bucket,
@@ -196,7 +201,7 @@ impl Memory {
         judgement: &Judgement,
         rule: &Rule,
         bucket: Time,
-        row: &Row,
+        row: &Row<'_>,
         scores: &[Score],
         wish: &Wish,
         outcome: &mut Outcome,
@@ -229,7 +234,7 @@ impl Memory {
         bucket: Time,
         entity: usize,
         verdict: Verdict,
-        scores: &[Score],
+        (scores, evidence): (&[Score], Vec<String>),
         outcome: &mut Outcome,
     ) {
         if verdict.events.is_empty() {
@@ -248,6 +253,7 @@ impl Memory {
                 tests_per_week: self.tests_per_week(judgement),
                 episode_buckets: self.mean_episode_buckets(),
                 data_digest: digest.clone(),
+                evidence: evidence.clone(),
             });
         }
     }
@@ -272,7 +278,7 @@ impl Memory {
         judgement: &Judgement,
         rule: &Rule,
         bucket: Time,
-        rows: &[Row],
+        rows: &[Row<'_>],
         outcome: &mut Outcome,
     ) {
         let mut seen = vec![false; self.trackers.len()];
@@ -281,10 +287,15 @@ impl Memory {
             self.states[entity] = ScoreState::NoData;
             if let Some(event) = expire(rule, &mut self.trackers[entity], bucket) {
                 let verdict = Verdict { events: vec![event], ..Verdict::default() };
-                self.tell(judgement, bucket, entity, verdict, &[], outcome);
+                self.tell(judgement, bucket, entity, verdict, (&[], Vec::new()), outcome);
             }
         }
     }
+}
+
+/// Whether people are told of an episode that opens or gets worse.
+fn tells(verdict: &Verdict) -> bool {
+    verdict.events.iter().any(|event| !matches!(event, Event::Closed(_)))
 }
 
 /// Whether only `sustained` keeps the bucket from being a finding: it may be the first of an episode, so it is not learnt.

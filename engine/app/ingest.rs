@@ -62,6 +62,7 @@ pub fn open_store(dir: &Path, definition: &Definition, plan: &Plan) -> Result<St
         bucket: definition.query.bucket,
         entity_columns: definition.query.entity.iter().map(|(name, _)| name.clone()).collect(),
         features: plan.features().to_vec(),
+        lists: plan.lists().to_vec(),
     };
     Store::open(&dir.join("features"), &definition.name, &definition.data_digest, layout)
 }

@@ -128,6 +128,7 @@ impl Pipeline {
             mature_at: memory.mature_at(maturity),
             covered_buckets: memory.covered_buckets(),
             threshold: memory.threshold(),
+            members_cut: memory.members_cut(),
             gaps: memory.gaps().clone(),
         };
         let bytes = postcard::to_allocvec(memory).expect("a memory has no unsized parts");

@@ -36,8 +36,10 @@ pub fn problems(loaded: &Loaded) -> Vec<Problem> {
             problems.push(one.problem(&["log"], None, "log-unreadable", message, None));
         }
         if let Some(schema) = schema {
-            let errors = Plan::compile(&query, schema).err().unwrap_or_default();
-            problems.extend(errors.iter().map(|error| query_problem(one, error)));
+            match Plan::compile(&query, schema) {
+                Ok(plan) => problems.extend(list_problem(one, &plan)),
+                Err(errors) => problems.extend(errors.iter().map(|error| query_problem(one, error))),
+            }
         }
         if let Some(templates) = &templates {
             problems.extend(text_problems(one, templates));
@@ -45,6 +47,18 @@ pub fn problems(loaded: &Loaded) -> Vec<Problem> {
     }
     problems.sort_by(|a, b| (&a.file, a.line, a.column, &a.rule).cmp(&(&b.file, b.line, b.column, &b.rule)));
     problems
+}
+
+/// A feature that the model needs to be a list, and that is a number.
+#[must_use]
+pub fn list_problem(one: &LoadedDetector, plan: &Plan) -> Option<Problem> {
+    let model = &one.detector.model;
+    let is_number =
+        |name: &&&str| plan.features().iter().zip(plan.lists()).any(|(feature, list)| feature == **name && !list);
+    let name = model.lists().iter().find(is_number)?;
+    let message = format!("the model `{}` needs `{name}` to be a list, and it is a number", model.name());
+    let hint = Some(format!("{name}: array_agg(DISTINCT column)"));
+    Some(one.problem(&["features", name], None, "model-needs-list", message, hint))
 }
 
 /// A query's error at its place in the detector's file.

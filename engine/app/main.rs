@@ -103,6 +103,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Label(args) => commands::label::run(cli, args),
         Command::Import(args) => commands::import::run(cli, args),
         Command::Generate(args) => commands::generate::run(cli, args),
+        Command::Classify { file } => commands::classify::run(cli, file),
         Command::Completions { shell } => commands::schema::completions(*shell),
         Command::Man => commands::schema::manual(),
     }

@@ -61,6 +61,8 @@ pub struct Memory {
     pub(crate) started: Option<Time>,
     pub(crate) covered_buckets: u64,
     pub(crate) over_limit: u64,
+    /// Buckets of entities whose lists did not hold all members.
+    pub(crate) members_cut: u64,
     pub(crate) episodes_closed: u64,
     pub(crate) episode_buckets: u64,
     pub(crate) gaps: Gaps,
@@ -89,6 +91,7 @@ impl Memory {
             started: None,
             covered_buckets: 0,
             over_limit: 0,
+            members_cut: 0,
             episodes_closed: 0,
             episode_buckets: 0,
             gaps: Gaps::default(),
@@ -136,6 +139,12 @@ impl Memory {
     #[must_use]
     pub fn gaps(&self) -> &Gaps {
         &self.gaps
+    }
+
+    /// Number of buckets of entities whose lists were cut to a sample of their members.
+    #[must_use]
+    pub fn members_cut(&self) -> u64 {
+        self.members_cut
     }
 
     /// The score threshold in force.

@@ -18,6 +18,8 @@ pub(crate) struct Row<'a> {
     pub(crate) entity: usize,
     /// One value a feature; `NaN` where there is none.
     pub(crate) values: Vec<f64>,
+    /// Members of each feature that is a list; nothing where none is.
+    pub(crate) members: Vec<Vec<&'a str>>,
     /// Why it cannot be judged, where it cannot.
     pub(crate) absent: Option<ScoreState>,
     /// Why it is excluded, where it is.
@@ -30,12 +32,13 @@ pub(crate) struct Row<'a> {
 
 impl Row<'_> {
     fn new(entity: usize, values: Vec<f64>) -> Self {
-        Self { entity, values, absent: None, excluded: None, shift: Period(0), learns: true }
+        Self { entity, values, members: Vec::new(), absent: None, excluded: None, shift: Period(0), learns: true }
     }
 
     fn without_values(&mut self, state: ScoreState) {
         self.absent = Some(state);
         self.values.fill(f64::NAN);
+        self.members.iter_mut().for_each(Vec::clear);
     }
 }
 
@@ -62,7 +65,10 @@ impl<'a> Index<'a> {
     }
 
     /// Everything to be judged in a bucket: entities with rows, and known ones that zeros stand for.
-    pub(crate) fn observe<'j>(&self, memory: &mut Memory, judgement: &'j Judgement, bucket: Time) -> Vec<Row<'j>> {
+    pub(crate) fn observe<'j>(&self, memory: &mut Memory, judgement: &'j Judgement, bucket: Time) -> Vec<Row<'j>>
+    where
+        'a: 'j,
+    {
         let table = self.table;
         let first = table.bucket_start.partition_point(|&start| start < bucket);
         let last = table.bucket_start.partition_point(|&start| start <= bucket);
@@ -83,12 +89,14 @@ impl<'a> Index<'a> {
                 seen[entity] = true;
             }
             let mut seen = Row::new(entity, table.values.iter().map(|column| column[row]).collect());
+            seen.members = self.members(row);
             if table.excluded[row] {
                 seen.without_values(ScoreState::Excluded);
                 seen.excluded = Some(&judgement.exclusion);
             } else if !table.detailed[row] {
                 seen.without_values(ScoreState::InsufficientDetail);
             }
+            memory.members_cut += u64::from(is_cut(&seen.values, &seen.members));
             rows.push(seen);
         }
         for entity in (0..seen.len()).filter(|&entity| !seen[entity]) {
@@ -104,6 +112,12 @@ impl<'a> Index<'a> {
         exempt(memory, judgement, &bucket, &mut rows);
         rows.sort_by(|a, b| memory.entities()[a.entity].cmp(&memory.entities()[b.entity]));
         rows
+    }
+
+    fn members(&self, row: usize) -> Vec<Vec<&'a str>> {
+        let table: &'a FeatureTable = self.table;
+        let lists = table.members.iter();
+        lists.map(|list| list.iter().flat_map(|members| members.row(row)).collect()).collect()
     }
 
     /// Values of every known entity on the grid of buckets of `[from, until)`.
@@ -174,6 +188,11 @@ fn exempt<'j>(memory: &Memory, judgement: &'j Judgement, bucket: &TimeRange, row
             row.excluded = Some(&one.reason);
         }
     }
+}
+
+/// Whether a list holds fewer members than were counted.
+fn is_cut(values: &[f64], members: &[Vec<&str>]) -> bool {
+    values.iter().zip(members).any(|(value, members)| !members.is_empty() && *value > members.len() as f64)
 }
 
 fn filled(fill: Fill) -> f64 {

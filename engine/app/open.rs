@@ -171,6 +171,10 @@ pub fn open_one(one: &LoadedDetector, loaded: &Loaded, log: &Log, state_dir: &Pa
         problems.iter().for_each(|problem| eprintln!("{}", problem.render(false)));
         format!("{}:{}: {}", problems[0].file.display(), problems[0].line, problems[0].message)
     })?;
+    if let Some(problem) = lint::list_problem(one, &plan) {
+        eprintln!("{}", problem.render(false));
+        return Err(format!("{}:{}: {}", problem.file.display(), problem.line, problem.message));
+    }
     let store = open_store(state_dir, &definition, &plan).map_err(|error| chain(&error))?;
     Ok(Ready::new(definition, plan, store))
 }

@@ -45,6 +45,8 @@ pub struct DetectorStatus {
     pub covered_buckets: u64,
     /// Score threshold in force.
     pub threshold: f64,
+    /// Buckets of entities whose lists were cut to a sample of their members.
+    pub members_cut: u64,
     /// Stretches that were never judged, because the log has no rows of them.
     pub gaps: Gaps,
 }

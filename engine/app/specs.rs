@@ -8,7 +8,7 @@ use margay_config::{Features, LoadedDetector, Mode};
 use margay_core::{Direction, Period, digest};
 use margay_decide::Rule;
 use margay_features::{Body, Exclude, Query};
-use margay_model::{History, Kind, Limit, Spec};
+use margay_model::{Beacon, Changepoint, Cohort, Dga, History, Kind, Limit, Rare, Scan, Spec, Tunnel};
 use margay_render::PolicyKind;
 use margay_source::{Log, LogSpec, Preset, Shape, TimeFormat};
 
@@ -132,11 +132,14 @@ fn judgement(detector: &config::Detector, limits: &config::Limits) -> Judgement 
     let direction = match (&detector.model, threshold.direction) {
         (config::Model::Limit(limit), _) if limit.above.is_none() => Direction::Below,
         (config::Model::Limit(limit), _) if limit.below.is_some() => Direction::Both,
+        // A model that judges members has no sides: only its score decides.
+        (config::Model::Rare(_), _) => Direction::Both,
+        (model, _) if !model.lists().is_empty() => Direction::Both,
         (_, direction) => direction,
     };
     Judgement {
         model: Spec {
-            kind: kind(&detector.model),
+            kind: kind(&detector.model, detector.bucket),
             direction,
             bucket: detector.bucket,
             features: features.clone(),
@@ -163,7 +166,7 @@ fn judgement(detector: &config::Detector, limits: &config::Limits) -> Judgement 
     }
 }
 
-fn kind(model: &config::Model) -> Kind {
+fn kind(model: &config::Model, bucket: Period) -> Kind {
     let history =
         |history: &config::History| History { seasonality: history.seasonality.clone(), history: history.history };
     match model {
@@ -176,6 +179,25 @@ fn kind(model: &config::Model) -> Kind {
         config::Model::Ratio(one) => Kind::Ratio(history(one)),
         config::Model::Latency(one) => Kind::Latency(history(one)),
         config::Model::Auto(one) => Kind::Auto(history(one)),
+        config::Model::Scan(one) => Kind::Scan(Scan {
+            failed: f64::from(one.failed),
+            any: f64::from(one.any),
+            sure: f64::from(one.sure),
+            memory: one.memory,
+        }),
+        config::Model::Rare(one) => Kind::Rare(Rare { memory: one.memory }),
+        config::Model::Tunnel(one) => Kind::Tunnel(Tunnel { least_bytes: one.least.0, sure_bytes: one.sure.0 }),
+        config::Model::Dga(one) => Kind::Dga(Dga { names: one.names as usize, window: one.window }),
+        config::Model::Beacon(one) => {
+            let usual = Beacon::default();
+            let gap = one.gap.map_or(0.0, |gap| gap.seconds() / bucket.seconds());
+            Kind::Beacon(Beacon { gaps: one.gaps as usize, gap_buckets: usual.gap_buckets.max(gap) })
+        }
+        config::Model::Cohort(one) => Kind::Cohort(Cohort { group: one.group.clone(), members: one.members as usize }),
+        config::Model::Changepoint(one) => {
+            let lasting = one.lasting as usize;
+            Kind::Changepoint(Changepoint { lasting, within: 4 * lasting, every: one.every })
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod alerts;
 pub mod check;
+pub mod classify;
 pub mod demo;
 pub mod diff;
 pub mod explain;

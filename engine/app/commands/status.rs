@@ -109,6 +109,10 @@ fn table(rows: &[Row]) -> String {
             status.maturity * 100.0,
             entities.join(", ")
         ));
+        if status.members_cut > 0 {
+            let (cut, most) = (status.members_cut, margay_core::members::MEMBERS_MOST);
+            text.push_str(&format!("{:<24} {cut} lists held more than {most} members and were sampled\n", ""));
+        }
         if let Some(reason) = &status.reason {
             text.push_str(&format!("{:<24} {reason}\n", ""));
         }

@@ -55,7 +55,7 @@ pub use exclusion::ExclusionFile;
 pub use features::Features;
 pub use load::{Loaded, LoadedDetector, load, load_detectors};
 pub use log::{Elasticsearch, Log, Preset, TimeField, TimeFormat};
-pub use model::{History, Limit, Model};
+pub use model::{Beacon, Changepoint, Cohort, Dga, History, Limit, Model, Rare, Scan, Tunnel};
 pub use patch::{Edit, PatchError, patch_detector};
 pub use problem::{Problem, Severity};
 pub use quantity::{Quantity, QuantityError};

@@ -60,5 +60,6 @@ pub(crate) fn alert() -> Alert {
         runbook: None,
         gates: Vec::new(),
         silenced: None,
+        evidence: Vec::new(),
     }
 }

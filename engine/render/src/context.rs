@@ -41,6 +41,7 @@ pub(crate) fn context(alert: &Alert) -> Value {
         "summary": alert.summary,
         "feature": feature,
         "features": features(alert),
+        "evidence": alert.evidence,
         "records": records(alert),
         "model": alert.model,
         "mitre": alert.mitre,

@@ -37,6 +37,7 @@ pub(crate) fn alerts(features: &[String], entity_columns: &[String]) -> [Alert; 
         runbook: None,
         gates: Vec::new(),
         silenced: None,
+        evidence: Vec::new(),
         ..typical.clone()
     };
     let hostile_row: Map<String, Value> =
@@ -44,6 +45,7 @@ pub(crate) fn alerts(features: &[String], entity_columns: &[String]) -> [Alert; 
     let hostile = Alert {
         entity: Entity::new(columns.clone(), vec![Some(HOSTILE.to_owned()); columns.len()]),
         summary: HOSTILE.to_owned(),
+        evidence: vec![HOSTILE.to_owned()],
         suspicious_records: BTreeMap::from([(
             "flows".to_owned(),
             Records { rows: vec![hostile_row], left_out: u64::MAX },
@@ -92,6 +94,7 @@ fn typical(features: &[String], entity_columns: &[String]) -> Alert {
         engine_version: "0.1.0".into(),
         mitre: vec!["T1048".into()],
         runbook: Some("https://runbooks.example/bytes-out".into()),
+        evidence: vec!["10.0.0.7".into(), "10.0.0.9".into()],
         gates: vec![Gate { gate: GateName::Score, value: "71.3".into(), limit: "60".into(), passed: true }],
         silenced: None,
     }

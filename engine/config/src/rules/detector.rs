@@ -63,6 +63,24 @@ fn judge(detector: &Detector, findings: &mut Findings<'_>) {
             "`hits` counts what is meant, `total` counts everything",
         );
     }
+    let lacking: Vec<&str> = detector.model.lists().iter().copied().filter(|name| !names.contains(name)).collect();
+    if !lacking.is_empty() {
+        let (model, missing) = (detector.model.name(), list(&lacking));
+        let message = format!("the model `{model}` needs the list {missing}, but has {}", list(&names));
+        let hint = format!("{}: array_agg(DISTINCT column)", lacking[0]);
+        findings.key(&["features"], "model-needs-list", message, &hint);
+    }
+    if let Model::Cohort(cohort) = &detector.model {
+        let columns = detector.entity_columns();
+        for (at, name) in cohort.group.iter().enumerate() {
+            if !columns.iter().any(|(column, _)| column == name) {
+                let columns: Vec<&str> = columns.iter().map(|(column, _)| column.as_str()).collect();
+                let message = format!("`{}` is no column of the entity", shown(name));
+                let place = ["model", "cohort", "group", &at.to_string()];
+                findings.value(&place, "unknown-group", message, &format!("one of {}", list(&columns)));
+            }
+        }
+    }
     match &detector.model {
         Model::Limit(Limit { above: None, below: None }) => {
             let message = "the model `limit` needs a bound".to_owned();

@@ -6,7 +6,7 @@ use crate::{Severity, load_detectors};
 
 use super::{GOOD, engine_with_logs, repository};
 
-const BROKEN: [(&str, usize); 41] = [
+const BROKEN: [(&str, usize); 43] = [
     ("bad-feature-name", 10),
     ("bad-mitre-id", 14),
     ("bad-name", 2),
@@ -24,6 +24,7 @@ const BROKEN: [(&str, usize); 41] = [
     ("limit-bounds-cross", 14),
     ("limit-needs-bound", 12),
     ("missing-key", 16),
+    ("model-needs-list", 9),
     ("model-not-available", 12),
     ("multiple-documents", 15),
     ("name-clash", 10),
@@ -41,6 +42,7 @@ const BROKEN: [(&str, usize); 41] = [
     ("sql-replaces-where", 6),
     ("sustained-n-of-m", 14),
     ("tab-indentation", 10),
+    ("unknown-group", 12),
     ("unknown-key", 13),
     ("unknown-log", 5),
     ("unknown-model", 12),
