@@ -9,6 +9,7 @@ mod check;
 mod continuous_integration;
 mod daemon;
 mod demo;
+mod detector_docs;
 mod detectors;
 mod examples;
 mod files;

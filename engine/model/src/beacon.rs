@@ -5,12 +5,12 @@
 //! "The statistical study of infectious diseases", JRSS 1946). Gaps that are all alike lie near its centre, and the
 //! chance to come so near is at most the volume of a ball of that radius over the volume of the simplex: a bound that
 //! holds for any number of gaps, with the rounding of appearances to buckets counted as jitter. It is multiplied by the
-//! number of destinations that could have been it. A programme that calls out on the hour is regular too: watch
-//! destinations outside the cluster, and exclude those that are meant.
+//! number of destinations that could have been it. A programme that calls out on the hour is regular too: only
+//! destinations that came up after the entity was known for two days are judged.
 
 use std::f64::consts::PI;
 
-use margay_core::{Score, ScoreState, Time};
+use margay_core::{Period, Score, ScoreState, Time};
 use serde::{Deserialize, Serialize};
 use statrs::function::gamma::ln_gamma;
 
@@ -22,6 +22,8 @@ use crate::spec::{Kind, Observation};
 const DESTINATIONS_MOST: usize = 64;
 /// Gaps kept of one destination at most, the latest.
 const GAPS_MOST: usize = 24;
+/// Destinations that came up within this time of the entity belong to it.
+const BELONGS: Period = Period(2 * Period::DAY.0);
 /// Variance of a gap that is due to rounding both its ends to buckets, in squared buckets.
 const ROUNDING: f64 = 1.0 / 6.0;
 
@@ -50,12 +52,15 @@ pub(crate) struct Beacons {
 struct Ledger {
     /// Ordered by print.
     destinations: Vec<Destination>,
+    /// When the entity was first seen.
+    started: Option<Time>,
     seen: f64,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Destination {
     print: u32,
+    first: Time,
     last: Time,
     /// In buckets, the oldest first.
     gaps: Vec<u32>,
@@ -105,7 +110,11 @@ impl Beacons {
         let many = (ledger.destinations.len().max(1) as f64).ln();
         let chance = |member: &&'a str| {
             let at = ledger.destinations.binary_search_by_key(&print(member), |one| one.print).ok()?;
-            let chance = ln_chance(&ledger.destinations[at].gaps(now, setting), rules(setting)) + many;
+            let destination = &ledger.destinations[at];
+            if ledger.started.is_some_and(|started| destination.first.since(started) < BELONGS) {
+                return None;
+            }
+            let chance = ln_chance(&destination.gaps(now, setting), rules(setting)) + many;
             (chance < 0.0).then_some((chance, *member))
         };
         let mut chances: Vec<(f64, &str)> = seen.members(place).iter().filter_map(chance).collect();
@@ -144,6 +153,7 @@ impl Judge for Beacons {
         for one in seen.iter().filter(|one| !one.value(place).is_nan()) {
             let ledger = slot(&mut self.ledgers, one.entity);
             ledger.seen += 1.0;
+            ledger.started.get_or_insert(now);
             for member in one.members(place) {
                 let print = print(member);
                 match ledger.destinations.binary_search_by_key(&print, |one| one.print) {
@@ -152,7 +162,7 @@ impl Judge for Beacons {
                         destination.gaps = destination.gaps(now, setting);
                         destination.last = now;
                     }
-                    Err(at) => ledger.destinations.insert(at, Destination { print, last: now, gaps: Vec::new() }),
+                    Err(at) => ledger.destinations.insert(at, Destination { print, first: now, last: now, gaps: Vec::new() }),
                 }
             }
             while ledger.destinations.len() > DESTINATIONS_MOST {
@@ -173,8 +183,6 @@ impl Judge for Beacons {
 
 #[cfg(test)]
 mod tests {
-    use margay_core::Period;
-
     use super::*;
     use crate::trial::{Numbers, Trial};
 
@@ -185,9 +193,8 @@ mod tests {
     #[test]
     fn a_call_every_hour_with_some_jitter_is_found_within_half_a_day_and_named() {
         let (mut trial, mut random) = (trial(), Numbers::new(1));
-        let mut next = 12usize;
-        let mut found = None;
-        for at in 0..288 {
+        let (mut next, mut found) = (3 * 288 + 12, None);
+        for at in 0..4 * 288 {
             let mut members: Vec<String> = (0..2).map(|_| format!("h{}", (random.next() * 20.0) as usize)).collect();
             if at == next {
                 members.push("203.0.113.9".to_owned());
@@ -205,7 +212,7 @@ mod tests {
             let score = trial.feed(&[[members]])[0].score;
             assert!(score < 40.0, "{score}");
         }
-        assert!(found.is_some_and(|at| at <= 170), "{found:?}");
+        assert!(found.is_some_and(|at| at <= 3 * 288 + 170), "{found:?}");
     }
 
     #[test]
@@ -216,6 +223,15 @@ mod tests {
         });
         for (share, promised) in shares.into_iter().zip([1e-2, 1e-3, 1e-4]) {
             assert!(share <= 2.0 * promised, "{shares:?}");
+        }
+    }
+
+    #[test]
+    fn a_regular_call_that_was_there_from_the_first_day_belongs_to_the_entity() {
+        let mut trial = trial();
+        for at in 0usize..4 * 288 {
+            let members = if at.is_multiple_of(12) { vec!["hourly".to_owned()] } else { Vec::new() };
+            assert_eq!(trial.feed(&[[members]])[0].score, 0.0);
         }
     }
 

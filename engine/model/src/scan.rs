@@ -1,12 +1,14 @@
 //! Port scans and sweeps: too many first contacts, above all failing ones.
 //!
-//! Two tests, of which the stronger one counts. *Failing contacts*: the sequential test of Jung, Paxson, Berger and
+//! Three tests, of which the strongest one counts. *Failing first contacts*: the sequential test of Jung, Paxson, Berger and
 //! Balakrishnan, "Fast portscan detection using sequential hypothesis testing" (IEEE S&P 2004): every member that
 //! the entity did not meet within the memory moves a walk up when it failed and down when it answered; the walk is
 //! kept at or above zero (Page's CUSUM) and forgets half in six hours, so that a scan of one port a minute adds up
 //! and years of good behaviour do not buy a scan. By Wald's inequality a walk at height h is reached by chance with
 //! a probability of at most e^-h. *New members*: their number in a bucket against what this entity and its peers
-//! meet at its age, a negative binomial distribution calibrated by the tail of all entities.
+//! meet at its age, a negative binomial distribution calibrated by the tail of all entities. *Failing members*: their
+//! number in a bucket, met before or not, unless they answered in the past, against what usually fails, so that a second
+//! scan of the same ports is seen and an outage is not.
 
 use margay_core::{Period, Score, ScoreState, Time};
 use serde::{Deserialize, Serialize};
@@ -38,6 +40,8 @@ const CONTACTS_MOST: f64 = 500.0;
 const USUAL_NEWS: [(f64, f64); 4] = [(10.0, 20.0), (3.0, 20.0), (1.0, 20.0), (0.3, 40.0)];
 /// Extra variance of the number of new members: they come in bursts.
 const NEWS_DISPERSION: f64 = 2.0;
+/// Failing members of a bucket before anything is known, how many buckets that is worth, and their extra variance.
+const USUAL_FAILING: (f64, f64, f64) = (0.2, 20.0, 2.0);
 /// Days after which half of an entity's own pace is forgotten.
 const OWN_HALF_LIFE_DAYS: f64 = 3.0;
 
@@ -61,18 +65,28 @@ impl Default for Scan {
 }
 
 /// What is known of all entities.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Scans {
     ledgers: Vec<Ledger>,
     /// New members of a bucket by age of the entity.
     news: [Moments; 4],
     tails: Tails,
+    failing_tails: Tails,
+}
+
+impl Default for Scans {
+    fn default() -> Self {
+        let (ledgers, news) = (Vec::new(), Default::default());
+        Self { ledgers, news, tails: Tails::default(), failing_tails: Tails::known() }
+    }
 }
 
 /// What is known of one entity.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Ledger {
     edges: Edges,
+    /// Those that answered: when they are down, that is an outage and no scan.
+    friends: Edges,
     /// Height of the walk, and failing contacts on the way, as of `walked`.
     walk: f64,
     failures: f64,
@@ -85,6 +99,8 @@ struct Ledger {
     /// Members of a bucket, and new ones among them.
     members: Moments,
     news: Moments,
+    /// Members of a bucket that did not answer and never did.
+    failing: Moments,
     seen: f64,
 }
 
@@ -93,6 +109,8 @@ struct Ledger {
 struct Contacts<'a> {
     failed: Vec<&'a str>,
     answered: Vec<&'a str>,
+    /// Members that did not answer and never did, met before or not.
+    failing: usize,
     /// Members for each one that is listed: above 1 where the list is a sample.
     scale: f64,
 }
@@ -109,6 +127,10 @@ impl Contacts<'_> {
     fn all(&self) -> f64 {
         self.failed() + self.answered()
     }
+
+    fn failing(&self) -> f64 {
+        self.failing as f64 * self.scale
+    }
 }
 
 impl Scans {
@@ -121,8 +143,10 @@ impl Scans {
         let is_new = |member: &&&str| !ledger.is_some_and(|ledger| ledger.edges.knows(member, bucket, rules.memory));
         let answers = |member: &&str| answers.is_none_or(|answers| answers.binary_search(member).is_ok());
         let (answered, failed) = members.iter().filter(is_new).partition(|member| answers(member));
+        let is_friend = |member: &&str| ledger.is_some_and(|ledger| ledger.friends.knows(member, bucket, rules.memory));
+        let failing = members.iter().filter(|member| !answers(member) && !is_friend(member)).count();
         let scale = (seen.value(tried) / members.len().max(1) as f64).max(1.0);
-        Contacts { failed, answered, scale }
+        Contacts { failed, answered, failing, scale }
     }
 
     /// Probability of so many new members.
@@ -142,6 +166,15 @@ impl Scans {
         count_score(news, mean.max(0.01), NEWS_DISPERSION, tie(setting.seed, setting.key(entity), bucket.0))
     }
 
+    /// The number of failing members as a standard normal score, were their distribution right.
+    fn failure(&self, bucket: Time, entity: usize, failing: f64, setting: &Setting<'_>) -> f64 {
+        let (usual, worth, dispersion) = USUAL_FAILING;
+        let ledger = self.ledgers.get(entity);
+        let own = ledger.and_then(|ledger| Some((ledger.failing.get(1.0)?.0, ledger.seen)));
+        let mean = own.map_or(usual, |(own, seen)| (worth * usual + seen * own) / (worth + seen));
+        count_score(failing, mean.max(0.01), dispersion, tie(setting.seed, !setting.key(entity), bucket.0))
+    }
+
     fn judge(&self, bucket: Time, seen: &Observation<'_>, setting: &Setting<'_>) -> Score {
         let rules = rules(setting);
         let place = setting.place(TRIED).unwrap_or(0);
@@ -157,13 +190,19 @@ impl Scans {
         let walked =
             if contacts.failed() > 0.0 && step.failures >= rules.failed { score((-step.walk).exp()) } else { 0.0 };
         let news = if contacts.all() >= rules.any { score(self.news(bucket, seen, &contacts, setting)) } else { 0.0 };
+        let failing = if contacts.failing() >= rules.failed {
+            let z = self.failure(bucket, seen.entity, contacts.failing(), setting);
+            score(self.failing_tails.exceed(seen.entity, z))
+        } else {
+            0.0
+        };
         let sure = if contacts.all() >= rules.sure { SURE } else { 0.0 };
         Score {
             value,
             expected,
             lower: (expected - TWO_SIDED_95 * spread).max(0.0),
             upper: expected + TWO_SIDED_95 * spread.max(expected.sqrt()),
-            score: walked.max(news).max(sure),
+            score: walked.max(news).max(failing).max(sure),
             state: if ledger.seen < buckets_a_day(setting.bucket) { ScoreState::Warming } else { ScoreState::Scored },
         }
     }
@@ -243,18 +282,24 @@ impl Judge for Scans {
             let held = held.get(at).copied().unwrap_or(false);
             let contacts = self.contacts(bucket, one, setting);
             let z = self.surprise(bucket, one.entity, contacts.all(), setting);
+            let failure = self.failure(bucket, one.entity, contacts.failing(), setting);
             let age = age(self.ledgers.get(one.entity), setting.bucket);
             let ledger = slot(&mut self.ledgers, one.entity);
             ledger.learn(bucket, &contacts, held);
             ledger.edges.meet(one.members(place).iter().copied(), bucket, memory);
+            if let Some(answered) = setting.place(ANSWERED) {
+                ledger.friends.meet(one.members(answered).iter().copied(), bucket, memory);
+            }
             if held {
                 continue;
             }
             ledger.members.learn(one.value(place), OWN_HALF_LIFE_DAYS * day);
             ledger.news.learn(contacts.all(), OWN_HALF_LIFE_DAYS * day);
+            ledger.failing.learn(contacts.failing(), OWN_HALF_LIFE_DAYS * day);
             ledger.seen += 1.0;
             self.news[age].learn(contacts.all(), day * OWN_HALF_LIFE_DAYS * setting.entities.len().max(1) as f64);
             self.tails.learn(one.entity, z, day);
+            self.failing_tails.learn(one.entity, failure, day);
         }
     }
 
@@ -302,6 +347,17 @@ mod tests {
             })
             .collect();
         assert!(scores[1] >= 60.0, "{scores:?}");
+    }
+
+    #[test]
+    fn a_second_scan_of_the_same_ports_is_found_as_the_first_was() {
+        let mut trial = trial(Scan::default());
+        (0..600).for_each(|at| drop(trial.feed(&[usual(at)])));
+        let scan = [[names(0..10), names(9000..9200)].concat(), names(0..10)];
+        assert!(trial.feed(&[scan.clone()])[0].score >= 60.0);
+        (0..20).for_each(|at| drop(trial.feed(&[usual(at)])));
+        let again = trial.feed(&[scan])[0];
+        assert!(again.score >= 60.0, "{again:?}");
     }
 
     #[test]

@@ -257,7 +257,7 @@ mod tests {
         let names = [usual(&mut random)[0].clone(), tunnel(&mut random, 12)].concat();
         assert_eq!(trial.evidence(&[names.clone()])[0], "evil-example.com");
         let judged = trial.feed(&[[names]])[0];
-        assert!(judged.score >= 60.0, "{judged:?}");
+        assert!(judged.score >= 50.0, "{judged:?}");
     }
 
     #[test]
