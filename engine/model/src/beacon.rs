@@ -162,7 +162,9 @@ impl Judge for Beacons {
                         destination.gaps = destination.gaps(now, setting);
                         destination.last = now;
                     }
-                    Err(at) => ledger.destinations.insert(at, Destination { print, first: now, last: now, gaps: Vec::new() }),
+                    Err(at) => {
+                        ledger.destinations.insert(at, Destination { print, first: now, last: now, gaps: Vec::new() })
+                    }
                 }
             }
             while ledger.destinations.len() > DESTINATIONS_MOST {

@@ -16,7 +16,7 @@ use crate::tunnel::Tunnels;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Panel {
     /// First contacts.
-    Scan(Scans),
+    Scan(Box<Scans>),
     /// Members never met before.
     Rare(Rares),
     /// Information in names.
@@ -63,7 +63,7 @@ impl Panel {
     /// The model of a kind that knows nothing yet; `None` for kinds that judge single values.
     pub(crate) fn of(kind: &Kind) -> Option<Self> {
         match kind {
-            Kind::Scan(_) => Some(Self::Scan(Scans::default())),
+            Kind::Scan(_) => Some(Self::Scan(Box::default())),
             Kind::Rare(_) => Some(Self::Rare(Rares::default())),
             Kind::Tunnel(_) => Some(Self::Tunnel(Tunnels::default())),
             Kind::Dga(_) => Some(Self::Dga(Dgas::default())),
@@ -78,7 +78,7 @@ impl Panel {
 
     pub(crate) fn judge(&self) -> &dyn Judge {
         match self {
-            Self::Scan(scans) => scans,
+            Self::Scan(scans) => &**scans,
             Self::Rare(rares) => rares,
             Self::Tunnel(tunnels) => tunnels,
             Self::Dga(dgas) => dgas,
@@ -90,7 +90,7 @@ impl Panel {
 
     pub(crate) fn judge_mut(&mut self) -> &mut dyn Judge {
         match self {
-            Self::Scan(scans) => scans,
+            Self::Scan(scans) => &mut **scans,
             Self::Rare(rares) => rares,
             Self::Tunnel(tunnels) => tunnels,
             Self::Dga(dgas) => dgas,

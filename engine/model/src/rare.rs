@@ -245,7 +245,7 @@ mod tests {
         }
         let row = [[verbs(&mut random), vec!["CONNECT".to_owned()]].concat()];
         assert_eq!(trial.evidence(&row), ["CONNECT"]);
-        let judged = trial.feed(&[row.clone()])[0];
+        let judged = trial.feed(std::slice::from_ref(&row))[0];
         assert!(judged.score >= 30.0, "{judged:?}");
         assert!(trial.feed(&[row])[0].score < 20.0, "the second time it is known");
     }

@@ -10,6 +10,9 @@ const LIMITS: [f64; 3] = [20.0, 30.0, 40.0];
 /// Days that are not counted, so that the model knows its entities.
 const WARM_UP_DAYS: usize = 4;
 
+/// Lists of an entity in a bucket: by number of the entity and of the bucket.
+type Draw<'a, const N: usize> = &'a dyn Fn(&mut Numbers, usize, usize) -> [Vec<String>; N];
+
 /// A model and the next bucket.
 pub(crate) struct Trial {
     pub(crate) model: Model,
@@ -87,12 +90,7 @@ impl Trial {
     }
 
     /// Shares of buckets above 20, 30 and 40 on what `draw` gives for each entity and bucket.
-    pub(crate) fn null<const N: usize>(
-        &mut self,
-        entities: usize,
-        days: usize,
-        draw: &dyn Fn(&mut Numbers, usize, usize) -> [Vec<String>; N],
-    ) -> [f64; 3] {
+    pub(crate) fn null<const N: usize>(&mut self, entities: usize, days: usize, draw: Draw<'_, N>) -> [f64; 3] {
         self.count(days, &mut |trial, random, at| {
             let lists: Vec<[Vec<String>; N]> = (0..entities).map(|entity| draw(random, entity, at)).collect();
             trial.feed(&lists)

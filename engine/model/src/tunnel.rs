@@ -255,8 +255,9 @@ mod tests {
             assert!(trial.feed(&[row])[0].score < 60.0);
         }
         let names = [usual(&mut random)[0].clone(), tunnel(&mut random, 12)].concat();
-        assert_eq!(trial.evidence(&[names.clone()])[0], "evil-example.com");
-        let judged = trial.feed(&[[names]])[0];
+        let row = [names];
+        assert_eq!(trial.evidence(&row)[0], "evil-example.com");
+        let judged = trial.feed(&[row])[0];
         assert!(judged.score >= 50.0, "{judged:?}");
     }
 
