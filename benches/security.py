@@ -166,7 +166,7 @@ def tunnel(m, data, out):
             t = START + 1800 * number + float(r["ts"]) - first
             benign.append(dns(t, f"client-{at % clients}", r["qname"], r["qtype"], RCODE.get(r["rcode"], "NoError")))
     alerts, _ = m.replay("dns", benign, ["dns-tunnel", "dga"])
-    span = (max(r["start_time"] for r in benign) - START) / 3600
+    span = (max(seconds(r["start_time"]) for r in benign) - START) / 3600
     for name in ("dns-tunnel", "dga"):
         false = [a for a in alerts if a["detector"] == name]
         out[f"{name}: false alerts"] = f"{len(false)} in {len(benign)} benign queries ({span:.1f} h); {[a['evidence'][:2] for a in false][:5]}"

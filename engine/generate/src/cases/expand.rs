@@ -113,6 +113,7 @@ impl Field {
             Self::Next(Next { next }) => following(next, number),
             Self::Dga(Dga { dga }) => format!("{}{dga}", random::suffix(random, DGA_LETTERS)).into(),
             Self::Tunnel(Tunnel { tunnel }) => format!("{}.{tunnel}", random::suffix(random, TUNNEL_LETTERS)).into(),
+            Self::List(values) => Value::Array(values.clone()),
             Self::Fixed(value) => value.clone(),
         }
     }

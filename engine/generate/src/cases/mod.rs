@@ -102,6 +102,9 @@ pub struct Stream {
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Field {
+    /// A list. First, since a list of one text would also be read as a [`Next`]; the schema has it in `Fixed`.
+    #[schemars(skip)]
+    List(Vec<Value>),
     /// A number that varies.
     Wave(Wave),
     /// A value that is another in every row.
