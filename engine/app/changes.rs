@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use margay_core::{FeatureTable, Time, TimeRange};
+use margay_core::{FeatureTable, Members, Time, TimeRange};
 
 /// From the first bucket that differs to the end of the last one; `None` where none does.
 #[must_use]
@@ -30,7 +30,20 @@ fn same(old: &FeatureTable, old_rows: &Range<usize>, new: &FeatureTable, new_row
                 && old.detailed[before] == new.detailed[now]
                 && old.excluded[before] == new.excluded[now]
                 && old.values.iter().zip(&new.values).all(|(a, b)| alike(a[before], b[now]))
+                && old
+                    .members
+                    .iter()
+                    .zip(&new.members)
+                    .all(|(a, b)| same_members((a.as_ref(), before), (b.as_ref(), now)))
         })
+}
+
+/// Whether lists hold the same; those that are no lists do.
+fn same_members((old, before): (Option<&Members>, usize), (new, now): (Option<&Members>, usize)) -> bool {
+    match (old, new) {
+        (Some(old), Some(new)) => old.row(before).eq(new.row(now)),
+        (old, new) => old.is_none() && new.is_none(),
+    }
 }
 
 /// Nulls are alike, however they are written.
@@ -60,10 +73,18 @@ mod tests {
             entity: rows.iter().map(|row| place(row.1)).collect(),
             bucket_start: starts,
             values: vec![rows.iter().map(|row| row.2).collect()],
+            members: vec![Some(members(rows))],
             detailed: vec![true; rows.len()],
             excluded: vec![false; rows.len()],
             covered: covered.into_iter().collect(),
         }
+    }
+
+    /// Each row's list holds its number.
+    fn members(rows: &[(i64, &str, f64)]) -> Members {
+        let mut members = Members::default();
+        rows.iter().for_each(|row| members.push([&format!("{:?}", row.2)[..]]));
+        members
     }
 
     fn minutes(from: i64, to: i64) -> Option<TimeRange> {
@@ -89,5 +110,14 @@ mod tests {
             minutes(9, 10)
         );
         assert_eq!(changed(&old, &table(&[(3, "a", 3.0)])), minutes(1, 3));
+    }
+
+    #[test]
+    fn a_list_with_another_member_is_a_change_where_the_number_is_the_same() {
+        let old = table(&[(1, "a", 1.0), (2, "a", 1.0)]);
+        let mut new = old.clone();
+        new.members = vec![Some(members(&[(1, "a", 1.0), (2, "a", 7.0)]))];
+        assert_eq!(changed(&old, &new), minutes(2, 3));
+        assert_eq!(changed(&old, &old), None);
     }
 }

@@ -49,7 +49,7 @@ pub fn run(cli: &Cli, args: &ForecastArgs) -> anyhow::Result<Exit> {
     let mut ahead = Vec::new();
     for step in 0..buckets {
         let time = next.plus(bucket.times(step));
-        let judged = memory.model.score(time, &[Observation { entity: at, values: &values }]);
+        let judged = memory.model.score(time, &[Observation::numbers(at, &values)]);
         ahead.extend(judged.into_iter().flatten().enumerate().map(|(feature, score)| Scored {
             bucket: time,
             entity: at,
