@@ -157,7 +157,7 @@ impl Pipeline {
             if record.status.state != "running" {
                 record.status.state = "running".to_owned();
                 record.status.reason =
-                    Some("it takes longer than `limits.detector_timeout`; the others go on without it".to_owned());
+                    Some("it takes longer than `daemon.detector_timeout`; the others go on without it".to_owned());
                 records.push((ready.clone(), record));
             }
         }

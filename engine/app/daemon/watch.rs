@@ -19,9 +19,7 @@ const DEPTH_MOST: usize = 3;
 #[must_use]
 pub fn content(config: &Path, loaded: &Loaded) -> String {
     let mut roots = vec![config.to_owned()];
-    let engine = &loaded.engine;
-    let named = engine.detectors.iter().chain(&engine.exclusions).chain(&engine.silences).chain(&engine.templates);
-    roots.extend(named.map(|path| loaded.root.join(path)));
+    roots.extend(loaded.engine.sources().map(|path| loaded.root.join(path)));
     let mut files = Vec::new();
     roots.iter().for_each(|root| walk(root, DEPTH_MOST, &mut files));
     let mut parts: Vec<Vec<u8>> = Vec::with_capacity(2 * files.len());
@@ -84,5 +82,21 @@ mod tests {
         let first = content(&config, &loaded);
         assert_ne!(swap("two"), first);
         assert_eq!(swap("same"), first);
+    }
+
+    #[test]
+    fn a_file_in_any_folder_that_the_configuration_names_is_a_change() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = dir.path().join("margay.yaml");
+        fs::write(&config, "templates: templates\n").unwrap();
+        let loaded = margay_config::load(&config);
+        let mut last = content(&config, &loaded);
+        for folder in ["detectors.d", "exclusions.d", "silences.d", "calendars.d", "templates"] {
+            fs::create_dir(dir.path().join(folder)).unwrap();
+            fs::write(dir.path().join(folder).join("new"), "x").unwrap();
+            let next = content(&config, &loaded);
+            assert_ne!(next, last, "{folder}");
+            last = next;
+        }
     }
 }

@@ -76,7 +76,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 3] = [Self::Exclusion, Self::Silence, Self::Calendar];
+    pub(crate) const ALL: [Self; 3] = [Self::Exclusion, Self::Silence, Self::Calendar];
 
     /// Key of margay.yaml that names its folders.
     fn key(self) -> &'static str {
@@ -94,7 +94,7 @@ impl Kind {
         }
     }
 
-    fn entries(self, engine: &Engine) -> &[PathBuf] {
+    pub(crate) fn entries(self, engine: &Engine) -> &[PathBuf] {
         match self {
             Self::Exclusion => &engine.exclusions,
             Self::Silence => &engine.silences,

@@ -8,6 +8,7 @@ use margay_core::Period;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::beside::Kind;
 use crate::daemon::Daemon;
 use crate::log::Log;
 use crate::quantity::Quantity;
@@ -56,6 +57,14 @@ pub struct Engine {
     /// How `margay run` goes on.
     #[garde(dive)]
     pub daemon: Daemon,
+}
+
+impl Engine {
+    /// Everything beside margay.yaml that the configuration is read from, as it is written there.
+    pub fn sources(&self) -> impl Iterator<Item = &PathBuf> {
+        let beside = Kind::ALL.into_iter().flat_map(|kind| kind.entries(self));
+        self.detectors.iter().chain(beside).chain(&self.templates)
+    }
 }
 
 impl Default for Engine {
