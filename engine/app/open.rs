@@ -58,17 +58,7 @@ pub fn load(config: &Path, loaded: &Loaded, shared: &Shared) -> anyhow::Result<O
             Templates::load(None).map_err(|errors| anyhow::anyhow!("built-in template {}", errors[0].name))?
         }
     };
-    let mut broken: BTreeMap<String, String> = BTreeMap::new();
-    for problem in problems.iter().filter(|one| one.severity == Severity::Error) {
-        eprintln!("{}", problem.render(false));
-        if loaded.beside.files.contains(&problem.file) {
-            continue;
-        }
-        let name = problem.file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-        broken
-            .entry(name)
-            .or_insert_with(|| format!("{}:{}: {}", problem.file.display(), problem.line, problem.message));
-    }
+    let mut broken = broken(loaded, &problems);
     if engine_is_wrong || loaded.detectors.is_empty() {
         if !engine_is_wrong && broken.is_empty() {
             eprintln!("{}: there is no detector to run in {:?}", config.display(), loaded.engine.detectors);
@@ -122,6 +112,25 @@ pub fn apart(loaded: &Loaded, ready: Vec<Ready>, state: Arc<State>, state_dir: &
     })
 }
 
+/// Prints the errors among the problems; the detectors that they break, and why.
+pub fn broken(loaded: &Loaded, problems: &[Problem]) -> BTreeMap<String, String> {
+    let mut broken = BTreeMap::new();
+    for problem in problems.iter().filter(|one| one.severity == Severity::Error) {
+        eprintln!("{}", problem.render(false));
+        if loaded.beside.files.contains(&problem.file) {
+            continue;
+        }
+        let name = problem.file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        broken.entry(name).or_insert_with(|| at(problem));
+    }
+    broken
+}
+
+/// A problem on one line.
+fn at(problem: &Problem) -> String {
+    format!("{}:{}: {}", problem.file.display(), problem.line, problem.message)
+}
+
 /// Opens the logs that are files; of the others, says why not.
 #[must_use]
 pub fn logs(loaded: &Loaded) -> (BTreeMap<String, Log>, BTreeMap<String, String>) {
@@ -148,18 +157,24 @@ fn ready(
 ) -> Vec<Ready> {
     let mut ready = Vec::new();
     for one in loaded.detectors.iter().filter(|one| one.detector.mode != Mode::Disabled) {
-        let name = &one.detector.name;
-        let Some(log) = logs.get(&one.detector.log) else {
-            let reason = lost.get(&one.detector.log).map_or("no such log", |reason| &reason[..]);
-            broken.insert(name.clone(), format!("log `{}`: {reason}", one.detector.log));
-            continue;
-        };
-        match open_one(one, loaded, log, state_dir) {
+        let opened = log_of(one, logs, lost).and_then(|log| open_one(one, loaded, log, state_dir));
+        match opened {
             Ok(one) => ready.push(one),
-            Err(reason) => drop(broken.insert(name.clone(), reason)),
+            Err(reason) => drop(broken.insert(one.detector.name.clone(), reason)),
         }
     }
     ready
+}
+
+/// The log that a detector reads; what it returns is why it is not there.
+pub fn log_of<'a>(
+    one: &LoadedDetector,
+    logs: &'a BTreeMap<String, Log>,
+    lost: &BTreeMap<String, String>,
+) -> Result<&'a Log, String> {
+    let name = &one.detector.log;
+    let reason = || lost.get(name).map_or("no such log", |reason| &reason[..]);
+    logs.get(name).ok_or_else(|| format!("log `{name}`: {}", reason()))
 }
 
 /// Plans one detector and opens its feature store; what it returns is why it cannot run.
@@ -169,11 +184,11 @@ pub fn open_one(one: &LoadedDetector, loaded: &Loaded, log: &Log, state_dir: &Pa
     let plan = Plan::compile(&definition.query, log.schema()).map_err(|errors| {
         let problems: Vec<Problem> = errors.iter().map(|error| lint::query_problem(one, error)).collect();
         problems.iter().for_each(|problem| eprintln!("{}", problem.render(false)));
-        format!("{}:{}: {}", problems[0].file.display(), problems[0].line, problems[0].message)
+        at(&problems[0])
     })?;
     if let Some(problem) = lint::list_problem(one, &plan) {
         eprintln!("{}", problem.render(false));
-        return Err(format!("{}:{}: {}", problem.file.display(), problem.line, problem.message));
+        return Err(at(&problem));
     }
     let store = open_store(state_dir, &definition, &plan).map_err(|error| chain(&error))?;
     Ok(Ready::new(definition, plan, store))

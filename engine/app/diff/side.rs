@@ -10,13 +10,14 @@ use anyhow::Context;
 use margay_config::{Loaded, Mode, Severity};
 use margay_core::{Alert, Period, Time, TimeRange, digest};
 use margay_decide::Incidents;
+use margay_source::Log;
 use serde::Serialize;
 use tempfile::TempDir;
 
 use super::revision::Source;
 use crate::compose::{Composer, Happening};
 use crate::detect::Wish;
-use crate::ingest::{Ready, chain};
+use crate::ingest::{Ready, chain, open_store};
 use crate::judge::{Task, rerun};
 use crate::labels;
 use crate::open;
@@ -93,23 +94,23 @@ impl Sides {
     /// The state fails.
     pub fn replay(&mut self, source: &Source, other: Option<&Side>) -> anyhow::Result<Option<Side>> {
         let mut loaded = load(source);
-        let mut side = Side { name: source.name.clone(), ..Side::default() };
-        for problem in loaded.problems.iter().filter(|problem| problem.severity == Severity::Error) {
-            eprintln!("{}", problem.render(false));
-            if problem.file == source.config {
-                return Ok(None);
-            }
-            let name = problem.file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-            side.broken.insert(name, problem.message.clone());
+        let broken = open::broken(&loaded, &loaded.problems);
+        if loaded.problems.iter().any(|one| one.severity == Severity::Error && one.file == source.config) {
+            return Ok(None);
         }
+        let mut side = Side { name: source.name.clone(), broken, ..Side::default() };
         if let Some(root) = &source.logs_root {
             loaded.root.clone_from(root);
         }
-        let (live, scratch) = self.split(&loaded, other, &mut side)?;
-        if let Some(state) = &self.live {
-            self.run(&loaded, live, state.clone(), &self.live_dir, &mut side)?;
+        let (logs, lost) = open::logs(&loaded);
+        let (live, scratch) = self.split(&loaded, (&logs, &lost), other, &mut side)?;
+        let parts =
+            [(live, self.live.as_ref(), &*self.live_dir), (scratch, Some(&self.scratch), self.scratch_dir.path())];
+        for (ready, state, dir) in parts {
+            let Some(state) = state.filter(|_| !ready.is_empty()) else { continue };
+            let apart = open::apart(&loaded, ready, state.clone(), dir)?;
+            self.run(&loaded, Pipeline { logs: logs.clone(), ..apart }, &mut side)?;
         }
-        self.run(&loaded, scratch, self.scratch.clone(), self.scratch_dir.path(), &mut side)?;
         Ok(Some(side))
     }
 
@@ -117,19 +118,16 @@ impl Sides {
     fn split(
         &self,
         loaded: &Loaded,
+        (logs, lost): (&BTreeMap<String, Log>, &BTreeMap<String, String>),
         other: Option<&Side>,
         side: &mut Side,
     ) -> anyhow::Result<(Vec<Ready>, Vec<Ready>)> {
-        let (logs, lost) = open::logs(loaded);
         let (mut live, mut scratch) = (Vec::new(), Vec::new());
         for one in loaded.detectors.iter().filter(|one| one.detector.mode != Mode::Disabled) {
             let name = one.detector.name.clone();
-            let Some(log) = logs.get(&one.detector.log) else {
-                let reason = lost.get(&one.detector.log).map_or("no such log", |reason| &reason[..]);
-                side.broken.insert(name, reason.to_owned());
-                continue;
-            };
-            let mut ready = match open::open_one(one, loaded, log, self.scratch_dir.path()) {
+            let opened =
+                open::log_of(one, logs, lost).and_then(|log| open::open_one(one, loaded, log, self.scratch_dir.path()));
+            let mut ready = match opened {
                 Ok(ready) => ready,
                 Err(reason) => {
                     side.broken.insert(name, reason);
@@ -147,7 +145,7 @@ impl Sides {
                     .as_ref()
                     .is_some_and(|state| state.ingested(&ready.key()).is_ok_and(|known| !known.files.is_empty()));
             if is_live {
-                ready = open::open_one(one, loaded, log, &self.live_dir).map_err(anyhow::Error::msg)?;
+                ready.store = open_store(&self.live_dir, &ready.definition, &ready.plan)?;
                 live.push(ready);
             } else {
                 scratch.push(ready);
@@ -162,19 +160,7 @@ impl Sides {
     }
 
     /// Replays detectors whose features lie in the same state.
-    fn run(
-        &self,
-        loaded: &Loaded,
-        ready: Vec<Ready>,
-        state: Arc<State>,
-        dir: &Path,
-        side: &mut Side,
-    ) -> anyhow::Result<()> {
-        if ready.is_empty() {
-            return Ok(());
-        }
-        let mut pipeline = open::apart(loaded, ready, state, dir)?;
-        pipeline.logs = open::logs(loaded).0;
+    fn run(&self, loaded: &Loaded, pipeline: Pipeline, side: &mut Side) -> anyhow::Result<()> {
         let reports = pipeline.ingest(&BTreeSet::new())?;
         for ready in &pipeline.ready {
             let name = &ready.definition.name;
