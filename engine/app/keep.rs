@@ -9,7 +9,6 @@ use margay_model::Snapshot;
 use tracing::{info, warn};
 
 use crate::compose::Happening;
-use crate::detect::Told;
 use crate::ingest::{LogReport, Ready, chain};
 use crate::judge::Ran;
 use crate::models;
@@ -30,7 +29,12 @@ pub struct Kept {
 
 impl Pipeline {
     /// Writes memories, alerts and incidents in one transaction.
-    pub(crate) fn keep(&self, endings: Vec<Ending>, request: &Request, logs: &Reports) -> Result<Kept, PipelineError> {
+    pub(crate) fn keep(
+        &self,
+        mut endings: Vec<Ending>,
+        request: &Request,
+        logs: &Reports,
+    ) -> Result<Kept, PipelineError> {
         let mut incidents: Incidents = match self.state.incidents()? {
             Some(bytes) => postcard::from_bytes(&bytes).unwrap_or_else(|error| {
                 warn!(%error, "remembered incidents cannot be read; alerts begin new ones");
@@ -41,20 +45,23 @@ impl Pipeline {
         let mut records: Vec<(Arc<Ready>, DetectorRecord)> = Vec::new();
         let mut done = Vec::new();
         let (mut fresh, mut again) = (Vec::new(), Vec::new());
-        for (ready, ending) in &endings {
-            match ending {
-                Ok(ran) => records.push((ready.clone(), self.record(ready, ran, request.now, logs)?)),
-                Err(reason) => records.push((ready.clone(), self.failed(ready, reason, request.now)?)),
-            }
-        }
-        for (ready, ran) in endings.iter().filter_map(|(ready, ending)| Some((ready, ending.as_ref().ok()?))) {
-            done.extend(ran.dirty.clone().map(|dirty| (ready.key(), dirty)));
-            let told: Vec<Told> = ran.outcome.told.clone();
+        for (ready, ending) in &mut endings {
+            let ran = match ending {
+                Ok(ran) => ran,
+                Err(reason) => {
+                    records.push((ready.clone(), self.failed(ready, reason, request.now)?));
+                    continue;
+                }
+            };
+            records.push((ready.clone(), self.record(ready, ran, request.now, logs)?));
+            done.extend(ran.dirty.take().map(|dirty| (ready.key(), dirty)));
+            let told = std::mem::take(&mut ran.outcome.told).into_iter();
+            let ready: &Arc<Ready> = ready;
             let happening = |told| Happening { ready, told };
             if ran.anew {
-                again.push((ready, told.into_iter().map(happening).collect::<Vec<_>>()));
+                again.push((ready, told.map(happening).collect::<Vec<_>>()));
             } else {
-                fresh.extend(told.into_iter().filter(|told| told.time > ran.told_until).map(happening));
+                fresh.extend(told.filter(|told| told.time > ran.told_until).map(happening));
             }
         }
         let mut alerts = Vec::new();

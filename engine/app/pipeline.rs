@@ -16,7 +16,7 @@ use tracing::warn;
 use crate::budgets::TeamBudget;
 use crate::compose::{Composer, Happening};
 use crate::detect::{Outcome, Scored, Wish};
-use crate::ingest::{LogReport, Ready, chain, failed, find, ingest, threads};
+use crate::ingest::{LogReport, Ready, chain, failed, ingest, threads};
 use crate::judge::{JudgeError, Ran, Task, judge, rerun};
 use crate::keep::Ending;
 use crate::lanes::{Job, Lanes};
@@ -224,13 +224,9 @@ impl Pipeline {
         });
         let mut ended = self.lanes.run(jobs.collect(), most);
         ended.sort_by(|(a, _), (b, _)| a.cmp(b));
-        let flat = |result: Result<Result<Ran, JudgeError>, String>| match result {
-            Ok(judged) => judged.map_err(|error| chain(&error)),
-            Err(panic) => Err(panic),
-        };
         let endings = ended.into_iter().filter_map(|(name, result)| {
             let ready = self.ready.iter().find(|ready| ready.definition.name == name)?;
-            let result = flat(result);
+            let result = result.and_then(|judged| judged.map_err(|error| chain(&error)));
             if let Err(reason) = &result {
                 warn!(detector = name, reason, "detector failed; the others go on");
             }
@@ -245,15 +241,16 @@ impl Pipeline {
     /// The state or the scores file fails.
     pub fn replay(&self, replay: &mut Replay) -> Result<Replayed, PipelineError> {
         let logs = self.ingest(&BTreeSet::new())?;
+        let tasks = self.tasks(&Request::once(replay.range.end, replay.range.end), &logs);
         let wish = Wish { scores_from: replay.scores.as_ref().map(|_| replay.range.start), explain: None };
         let (mut told, mut failed) = (Vec::new(), failed(&logs));
-        let judged = Progress::steps("judging", self.ready.len() as u64);
-        for group in self.tasks(&Request::once(replay.range.end, replay.range.end), &logs).chunks(threads()) {
+        let judged = Progress::steps("judging", tasks.len() as u64);
+        for group in tasks.chunks(threads()) {
             let results: Vec<Result<(Memory, Outcome), JudgeError>> =
                 group.par_iter().map(|task| rerun(task, &wish)).collect();
             for (task, result) in group.iter().zip(results) {
                 judged.advance(1);
-                let ready = find(&self.ready, &task.ready.definition.name).expect("tasks are of detectors");
+                let ready = &task.ready;
                 let (memory, outcome) = match result {
                     Ok(ran) => ran,
                     Err(error) => {
