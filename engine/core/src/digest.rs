@@ -14,6 +14,13 @@ pub fn digest<P: AsRef<[u8]>>(parts: &[P]) -> String {
     hex::encode(&hash.finalize()[..8])
 }
 
+/// 64 bits that stand for a text: FNV-1a (Fowler, Noll and Vo), the same in every version of everything. Its low bits
+/// are mixed worst, so take others, or mix it again.
+#[must_use]
+pub fn fnv1a(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -22,5 +29,10 @@ mod tests {
     fn the_borders_between_parts_count() {
         assert_ne!(digest(&["ab", "c"]), digest(&["a", "bc"]));
         assert_eq!(digest(&["a"]).len(), 16);
+    }
+
+    #[test]
+    fn the_hash_is_the_published_one() {
+        assert_eq!((fnv1a(""), fnv1a("foobar")), (0xcbf2_9ce4_8422_2325, 0x8594_4171_f739_67e8));
     }
 }

@@ -13,7 +13,7 @@ pub mod time;
 pub use alert::{
     Alert, AlertStatus, Gate, GateName, Incident, ModelInfo, Reading, Records, Silenced, SuspiciousRecords,
 };
-pub use digest::digest;
+pub use digest::{digest, fnv1a};
 pub use entity::Entity;
 pub use members::Members;
 pub use score::{Direction, Score, ScoreState};

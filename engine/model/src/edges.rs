@@ -1,6 +1,6 @@
 //! Which members an entity has met lately.
 
-use margay_core::{Period, Time};
+use margay_core::{Period, Time, fnv1a};
 use serde::{Deserialize, Serialize};
 
 /// Members remembered of one entity at most; those met longest ago go first.
@@ -48,15 +48,14 @@ impl Edges {
     }
 }
 
-fn hour(time: Time) -> i64 {
+/// The hour of a time, since the epoch.
+pub(crate) fn hour(time: Time) -> i64 {
     time.0.div_euclid(Period::HOUR.0)
 }
 
 /// 32 bits that stand for a member: two of a thousand are mistaken for each other once in ten thousand entities.
 pub(crate) fn print(text: &str) -> u32 {
-    let folded = text
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
+    let folded = fnv1a(text);
     let mixed = (folded ^ (folded >> 29)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     (mixed >> 32) as u32
 }

@@ -10,7 +10,7 @@ use margay_core::{Period, Score, ScoreState, Time};
 use serde::{Deserialize, Serialize};
 
 use crate::distribution::{ratio_score, tie};
-use crate::edges::print;
+use crate::edges::{hour, print};
 use crate::level::buckets_a_day;
 use crate::panel::{Judge, Setting, companion, slot};
 use crate::pool::Moments;
@@ -168,10 +168,6 @@ fn rules<'a>(setting: &'a Setting<'_>) -> &'a Rare {
         Kind::Rare(rules) => rules,
         other => unreachable!("a detector of the model `{}` looks for nothing rare", other.name()),
     }
-}
-
-fn hour(time: Time) -> i64 {
-    time.0.div_euclid(Period::HOUR.0)
 }
 
 impl Judge for Rares {

@@ -128,17 +128,7 @@ impl GroupsAccumulator for Distinct {
         Ok(Arc::new(Int64Array::from(counts)))
     }
 
-    fn state(&mut self, _: EmitTo) -> Result<Vec<ArrayRef>> {
-        not_impl_err!("distinct values are counted in one stage")
-    }
-
-    fn merge_batch(&mut self, _: &[ArrayRef], _: &[usize], _: usize) -> Result<()> {
-        not_impl_err!("distinct values are counted in one stage")
-    }
-
-    fn convert_to_state(&self, _: &[ArrayRef], _: Option<&BooleanArray>) -> Result<Vec<ArrayRef>> {
-        not_impl_err!("distinct values are counted in one stage")
-    }
+    one_stage!("distinct values are counted in one stage");
 
     fn size(&self) -> usize {
         // The table has a control byte a slot, and keeps an eighth of its slots free.

@@ -12,6 +12,7 @@ use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::{
     Accumulator, AggregateUDFImpl, EmitTo, GroupsAccumulator, ReversedUDAF, Signature, Volatility,
 };
+use margay_core::fnv1a;
 use margay_core::members::{MEMBER_BYTES_MOST, MEMBERS_MOST};
 
 use super::single::Single;
@@ -122,9 +123,7 @@ fn cut(text: &str) -> &str {
 
 /// 64 bits that stand for a text: FNV-1a, mixed once more. The same in every version of everything.
 fn print(text: &str) -> u64 {
-    let folded = text
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
+    let folded = fnv1a(text);
     let mixed = (folded ^ (folded >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     mixed ^ (mixed >> 29)
 }
@@ -162,17 +161,7 @@ impl GroupsAccumulator for Lists {
         Ok(Arc::new(lists.finish()))
     }
 
-    fn state(&mut self, _: EmitTo) -> Result<Vec<ArrayRef>> {
-        not_impl_err!("members are gathered in one stage")
-    }
-
-    fn merge_batch(&mut self, _: &[ArrayRef], _: &[usize], _: usize) -> Result<()> {
-        not_impl_err!("members are gathered in one stage")
-    }
-
-    fn convert_to_state(&self, _: &[ArrayRef], _: Option<&BooleanArray>) -> Result<Vec<ArrayRef>> {
-        not_impl_err!("members are gathered in one stage")
-    }
+    one_stage!("members are gathered in one stage");
 
     fn size(&self) -> usize {
         self.bytes + self.groups.capacity() * size_of::<BTreeMap<u64, Box<str>>>()

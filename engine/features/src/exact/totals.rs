@@ -180,17 +180,7 @@ impl GroupsAccumulator for Totals {
         Ok(Arc::new(values))
     }
 
-    fn state(&mut self, _: EmitTo) -> Result<Vec<ArrayRef>> {
-        not_impl_err!("exact totals are made in one stage")
-    }
-
-    fn merge_batch(&mut self, _: &[ArrayRef], _: &[usize], _: usize) -> Result<()> {
-        not_impl_err!("exact totals are made in one stage")
-    }
-
-    fn convert_to_state(&self, _: &[ArrayRef], _: Option<&BooleanArray>) -> Result<Vec<ArrayRef>> {
-        not_impl_err!("exact totals are made in one stage")
-    }
+    one_stage!("exact totals are made in one stage");
 
     fn size(&self) -> usize {
         let sums = match &self.sums {
