@@ -57,7 +57,7 @@ pub use load::{Loaded, LoadedDetector, load, load_detectors};
 pub use log::{Elasticsearch, Log, Preset, TimeField, TimeFormat};
 pub use model::{Beacon, Changepoint, Cohort, Dga, History, Limit, Model, Rare, Scan, Tunnel};
 pub use patch::{Edit, PatchError, patch_detector};
-pub use problem::{Problem, Severity};
+pub use problem::{Problem, Severity, shown};
 pub use quantity::{Quantity, QuantityError};
 pub use recurrence::{Recurrence, RecurrenceError};
 pub use schema::{SchemaKind, schema, schema_of};

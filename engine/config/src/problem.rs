@@ -168,7 +168,8 @@ fn floor(text: &str, at: usize) -> usize {
 const SHOWN_CHARS: usize = 60;
 
 /// A user's text as a message may repeat it: without control characters, not longer than a line.
-pub(crate) fn shown(text: &str) -> String {
+#[must_use]
+pub fn shown(text: &str) -> String {
     let mut out: String = text.chars().take(SHOWN_CHARS).map(|c| if c.is_control() { ' ' } else { c }).collect();
     if text.chars().nth(SHOWN_CHARS).is_some() {
         out.push('…');

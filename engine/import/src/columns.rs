@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use margay_config::shown;
+
 /// What the values of a column are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ColumnKind {
@@ -76,7 +78,7 @@ impl KnownLog {
             Some((name, kind)) => {
                 Ok(Column { name: name.clone(), kind: *kind, signs_are_null: columns.signs_are_null })
             }
-            None => Err(format!("the log `{}` has no field `{}`", self.name, crate::words::shown(field))),
+            None => Err(format!("the log `{}` has no field `{}`", self.name, shown(field))),
         }
     }
 }

@@ -10,7 +10,7 @@ mod texts;
 
 use std::path::Path;
 
-use margay_config::{ForeignDocument, Item, Place, Problem, Tree};
+use margay_config::{ForeignDocument, Item, Place, Problem, Tree, shown};
 use margay_core::Period;
 
 use crate::Surroundings;
@@ -18,7 +18,6 @@ use crate::columns::{Column, KnownLog};
 use crate::draft::{self, Draft, DraftModel, EVERYTHING, bucket};
 use crate::fields::{Fields, Refusal, Report};
 use crate::sql::Condition;
-use crate::words;
 
 /// The window of a rule that names none: ElastAlert's `buffer_time`, which its own configuration must give.
 const BUFFER_TIME_DEFAULT: Period = Period(15 * Period::MINUTE.0);
@@ -130,7 +129,7 @@ fn find_log(fields: &Fields<'_>, surroundings: &Surroundings, report: &Report<'_
     let time = fields.text("timestamp_field")?.unwrap_or_else(|| "@timestamp".to_owned());
     let message = format!(
         "margay.yaml has no log `{name}`: declare it with `time: {{ field: \"{}\" }}`, or name another with --log-name",
-        words::shown(&time)
+        shown(&time)
     );
     report.left_out(fields.place_of("index"), message);
     Ok(KnownLog { name, ..KnownLog::default() })
@@ -176,7 +175,7 @@ impl Rule<'_, '_> {
                 "hours" => 3600.0,
                 "days" => 86_400.0,
                 "weeks" => 604_800.0,
-                _ => return Err(Refusal::new(place, format!("there is no unit of time `{}`", words::shown(unit)))),
+                _ => return Err(Refusal::new(place, format!("there is no unit of time `{}`", shown(unit)))),
             };
             total += seconds * crate::fields::number(value, unit)?;
         }
@@ -243,11 +242,11 @@ impl Rule<'_, '_> {
             if texts::is_delivery(key) {
                 delivery.get_or_insert_with(|| (place, Vec::new())).1.push(key);
             } else {
-                self.report.left_out(place, format!("`{}` has no counterpart", words::shown(key)));
+                self.report.left_out(place, format!("`{}` has no counterpart", shown(key)));
             }
         }
         if let Some((place, keys)) = delivery {
-            let keys: Vec<String> = keys.into_iter().map(words::shown).collect();
+            let keys: Vec<String> = keys.into_iter().map(shown).collect();
             self.report
                 .left_out(place, format!("whom to tell is said once, by `sinks` of margay.yaml: {}", keys.join(", ")));
         }

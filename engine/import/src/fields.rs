@@ -3,10 +3,10 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
-use margay_config::{ForeignDocument, Item, Place, Problem, Tree};
+use margay_config::{ForeignDocument, Item, Place, Problem, Tree, shown};
 
 use crate::sql::Literal;
-use crate::{APPROXIMATE, LEFT_OUT, NOT_CONVERTED, words};
+use crate::{APPROXIMATE, LEFT_OUT, NOT_CONVERTED};
 
 /// Why a rule cannot become a detector.
 #[derive(Clone, Debug)]
@@ -155,7 +155,7 @@ pub(crate) fn text(item: &Item, key: &str) -> Result<String, Refusal> {
         Tree::Text(text) => Ok(text.clone()),
         Tree::Number(number) => Ok(number.to_string()),
         Tree::Bool(value) => Ok(value.to_string()),
-        _ => Err(Refusal::new(item.place, format!("`{}` is text", words::shown(key)))),
+        _ => Err(Refusal::new(item.place, format!("`{}` is text", shown(key)))),
     }
 }
 
@@ -165,7 +165,7 @@ pub(crate) fn number(item: &Item, key: &str) -> Result<f64, Refusal> {
         Tree::Text(text) => text.trim().parse().ok().filter(|value: &f64| value.is_finite()),
         _ => None,
     };
-    value.ok_or_else(|| Refusal::new(item.place, format!("`{}` is a number", words::shown(key))))
+    value.ok_or_else(|| Refusal::new(item.place, format!("`{}` is a number", shown(key))))
 }
 
 pub(crate) fn literal(item: &Item, key: &str) -> Result<Literal, Refusal> {
@@ -173,6 +173,6 @@ pub(crate) fn literal(item: &Item, key: &str) -> Result<Literal, Refusal> {
         Tree::Text(text) => Ok(Literal::Text(text.clone())),
         Tree::Number(number) => Ok(Literal::Number(number.as_f64().unwrap_or_default(), number.to_string())),
         Tree::Bool(value) => Ok(Literal::Bool(*value)),
-        _ => Err(Refusal::new(item.place, format!("`{}` is a single value", words::shown(key)))),
+        _ => Err(Refusal::new(item.place, format!("`{}` is a single value", shown(key)))),
     }
 }

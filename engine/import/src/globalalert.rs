@@ -5,7 +5,7 @@
 
 mod query;
 
-use margay_config::{ForeignDocument, Item, Problem, Tree};
+use margay_config::{ForeignDocument, Item, Problem, Tree, shown};
 use margay_core::Period;
 
 use crate::Surroundings;
@@ -49,7 +49,7 @@ fn resource(item: &Item, surroundings: &Surroundings, report: &Report<'_>) -> Re
     let fields = Fields::of(item, "a GlobalAlert")?;
     let kind = fields.text("kind")?.unwrap_or_default();
     if kind != "GlobalAlert" && kind != "GlobalAlertTemplate" {
-        let message = format!("`{}` is no GlobalAlert", words::shown(&kind));
+        let message = format!("`{}` is no GlobalAlert", shown(&kind));
         return Err(Refusal::new(fields.place_of("kind"), message));
     }
     let metadata = Fields::of(fields.need("metadata")?, "`metadata`")?;
@@ -61,7 +61,7 @@ fn resource(item: &Item, surroundings: &Surroundings, report: &Report<'_>) -> Re
         fields.get(key);
     }
     for (key, place) in fields.unread().into_iter().chain(spec.unread()) {
-        report.left_out(place, format!("`{}` has no counterpart", words::shown(key)));
+        report.left_out(place, format!("`{}` has no counterpart", shown(key)));
     }
     Ok(draft)
 }
@@ -128,7 +128,7 @@ impl Alert<'_, '_> {
         let dataset = self.spec.need("dataSet")?;
         let wanted = crate::fields::text(dataset, "dataSet")?;
         if !["audit", "dns", "flows", "l7", "waf", "vulnerability"].contains(&&wanted[..]) {
-            return Err(Refusal::new(dataset.place, format!("there is no data set `{}`", words::shown(&wanted))));
+            return Err(Refusal::new(dataset.place, format!("there is no data set `{}`", shown(&wanted))));
         }
         let by_name = |name: &str| surroundings.logs.iter().find(|log| log.name == name).cloned();
         let is_dataset = |log: &&KnownLog| log.dataset.as_deref() == Some(&wanted[..]);
@@ -138,10 +138,8 @@ impl Alert<'_, '_> {
         };
         Ok(found.unwrap_or_else(|| {
             let name = surroundings.log.clone().unwrap_or(wanted.clone());
-            let message = format!(
-                "margay.yaml has no log `{}` for the data set: declare it with its time field",
-                words::shown(&name)
-            );
+            let message =
+                format!("margay.yaml has no log `{}` for the data set: declare it with its time field", shown(&name));
             self.report.left_out(dataset.place, message);
             KnownLog { name, ..KnownLog::default() }
         }))
@@ -192,7 +190,7 @@ impl Alert<'_, '_> {
                 ));
             }
             _ => {
-                let message = format!("there is no metric `{}`", words::shown(&metric));
+                let message = format!("there is no metric `{}`", shown(&metric));
                 return Err(Refusal::new(self.spec.place_of("metric"), message));
             }
         };
@@ -223,7 +221,7 @@ impl Alert<'_, '_> {
             "eq" => (exactly("="), DraftModel::above(1.0)),
             "not_eq" => (exactly("<>"), DraftModel::above(1.0)),
             other => {
-                let message = format!("there is no condition `{}`", words::shown(other));
+                let message = format!("there is no condition `{}`", shown(other));
                 return Err(Refusal::new(self.spec.place_of("condition"), message));
             }
         };
@@ -277,7 +275,7 @@ impl Alert<'_, '_> {
                     let place =
                         self.spec.place_of(if self.spec.get("summary").is_some() { "summary" } else { "description" });
                     let message =
-                        format!("`{}` is not among `aggregateBy`: its name stands in the text", words::shown(&field));
+                        format!("`{}` is not among `aggregateBy`: its name stands in the text", shown(&field));
                     self.report.left_out(place, message);
                     Part::Text(field)
                 }
@@ -307,7 +305,7 @@ impl Alert<'_, '_> {
 
     fn period(&self, key: &str) -> Result<Option<Period>, Refusal> {
         let Some(text) = self.spec.text(key)? else { return Ok(None) };
-        let wrong = || Refusal::new(self.spec.place_of(key), format!("`{}` is no length of time", words::shown(&text)));
+        let wrong = || Refusal::new(self.spec.place_of(key), format!("`{}` is no length of time", shown(&text)));
         text.replace(' ', "").parse().map(Some).map_err(|_| wrong())
     }
 

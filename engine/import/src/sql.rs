@@ -1,7 +1,8 @@
 //! Conditions as a tree, and the SQL of them: every name and value is quoted here and nowhere else.
 
+use margay_config::shown;
+
 use crate::columns::{Column, ColumnKind};
-use crate::words;
 
 /// A condition on a row. A field that is missing meets no condition, and so meets its negation, as in Elasticsearch.
 #[derive(Clone, Debug, PartialEq)]
@@ -187,7 +188,7 @@ pub(crate) fn number(value: f64) -> String {
 }
 
 fn literal(column: &Column, value: &Literal) -> Result<String, String> {
-    let wrong = |what: &str| Err(format!("`{}` is {what}, not `{}`", column.name, words::shown(&value.text())));
+    let wrong = |what: &str| Err(format!("`{}` is {what}, not `{}`", column.name, shown(&value.text())));
     match (column.kind, value) {
         (ColumnKind::Text | ColumnKind::List, value) => Ok(quoted(&value.text())),
         (ColumnKind::Number | ColumnKind::Nanoseconds, value) => match value.number() {

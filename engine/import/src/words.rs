@@ -1,16 +1,4 @@
-//! Texts of rules as texts of ours: messages, templates, search patterns.
-
-/// Longest part of a rule's text that a message repeats, in characters.
-const SHOWN_CHARS: usize = 60;
-
-/// A rule's text as a message may repeat it.
-pub(crate) fn shown(text: &str) -> String {
-    let mut out: String = text.chars().take(SHOWN_CHARS).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if text.chars().nth(SHOWN_CHARS).is_some() {
-        out.push('…');
-    }
-    out
-}
+//! Texts of rules as texts of ours: templates, search patterns.
 
 /// A part of a template.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,12 +1,12 @@
 //! Filters: the part of Elasticsearch's query language that says which rows count.
 
-use margay_config::{Item, Place};
+use margay_config::{Item, Place, shown};
 
 use super::{lucene, values};
 use crate::columns::KnownLog;
 use crate::fields::{self, Fields, Refusal, Report};
 use crate::sql::{Condition, Literal, Order};
-use crate::words::{self, like_pattern, word_pattern};
+use crate::words::{like_pattern, word_pattern};
 
 /// What filters are read with.
 struct Filters<'a> {
@@ -57,7 +57,7 @@ impl Filters<'_> {
                 self.about_field(kind, inner)
             }
             _ => {
-                let message = format!("a filter of the kind `{}` has no counterpart", words::shown(kind));
+                let message = format!("a filter of the kind `{}` has no counterpart", shown(kind));
                 Err(Refusal::new(item.place, message))
             }
         }
@@ -76,7 +76,7 @@ impl Filters<'_> {
             fields.get(key);
         }
         if let Some((key, place)) = fields.unread().into_iter().next() {
-            return Err(Refusal::new(place, format!("`{}` of a query has no counterpart", words::shown(key))));
+            return Err(Refusal::new(place, format!("`{}` of a query has no counterpart", shown(key))));
         }
         let (condition, notes) = language.parse(&text).map_err(|reason| Refusal::new(query.place, reason))?;
         for note in notes {
@@ -113,9 +113,7 @@ impl Filters<'_> {
         fields.get("boost");
         match fields.unread().into_iter().next() {
             None => Ok(Condition::all(parts)),
-            Some((key, place)) => {
-                Err(Refusal::new(place, format!("`{}` of a `bool` has no counterpart", words::shown(key))))
-            }
+            Some((key, place)) => Err(Refusal::new(place, format!("`{}` of a `bool` has no counterpart", shown(key)))),
         }
     }
 
@@ -167,14 +165,12 @@ impl Filters<'_> {
 fn single(item: &Item, field: &str) -> Result<(Literal, bool), Refusal> {
     let Ok(fields) = Fields::of(item, field) else { return Ok((fields::literal(item, field)?, false)) };
     let value = ["value", "query", "prefix", "wildcard"].into_iter().find_map(|key| fields.get(key));
-    let value = value.ok_or_else(|| Refusal::new(item.place, format!("`{}` has no value", words::shown(field))))?;
+    let value = value.ok_or_else(|| Refusal::new(item.place, format!("`{}` has no value", shown(field))))?;
     let joins_by_and = fields.text("operator")?.is_some_and(|operator| operator.eq_ignore_ascii_case("and"));
     fields.get("boost");
     match fields.unread().into_iter().next() {
         None => Ok((fields::literal(value, field)?, joins_by_and)),
-        Some((key, place)) => {
-            Err(Refusal::new(place, format!("`{}` of a filter has no counterpart", words::shown(key))))
-        }
+        Some((key, place)) => Err(Refusal::new(place, format!("`{}` of a filter has no counterpart", shown(key)))),
     }
 }
 
@@ -188,7 +184,7 @@ fn range(column: &crate::columns::Column, item: &Item) -> Result<Condition, Refu
             "lt" => Order::Less,
             "lte" | "to" => Order::LessOrEqual,
             "boost" => continue,
-            _ => return Err(Refusal::new(place, format!("`{}` of a range has no counterpart", words::shown(key)))),
+            _ => return Err(Refusal::new(place, format!("`{}` of a range has no counterpart", shown(key)))),
         };
         let value = fields::literal(bound, key)?;
         if value.text().contains("now") {

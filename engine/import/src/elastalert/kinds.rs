@@ -1,6 +1,6 @@
 //! The kinds of rules: what each measures, and when it fires.
 
-use margay_config::Item;
+use margay_config::{Item, shown};
 use margay_core::Period;
 use serde_yaml::Value;
 
@@ -9,7 +9,6 @@ use crate::columns::ColumnKind;
 use crate::draft::{DraftModel, count_of, just_above, just_below, number};
 use crate::fields::{self, Refusal};
 use crate::sql::{self, Condition, Literal, name};
-use crate::words;
 
 /// The name of the feature that counts rows.
 const MATCHES: &str = "matches";
@@ -36,7 +35,7 @@ pub(super) fn measures(rule: &Rule<'_, '_>) -> Result<Vec<Measure>, Refusal> {
                 Refusal::new(item.place, "`new_term` needs a memory of the terms seen, which no model here has yet");
             Err(refusal.hint("the model `rare` is to come"))
         }
-        _ => Err(Refusal::new(item.place, format!("there is no type `{}`", words::shown(&kind)))),
+        _ => Err(Refusal::new(item.place, format!("there is no type `{}`", shown(&kind)))),
     }
 }
 
@@ -156,7 +155,7 @@ fn spike(rule: &Rule<'_, '_>, of_a_metric: bool) -> Result<Vec<Measure>, Refusal
         "down" => vec![("", false)],
         "both" => vec![("-up", true), ("-down", false)],
         other => {
-            let message = format!("there is no spike of type `{}`", words::shown(other));
+            let message = format!("there is no spike of type `{}`", shown(other));
             return Err(Refusal::new(direction_item.place, message));
         }
     };
@@ -264,7 +263,7 @@ fn aggregate(rule: &Rule<'_, '_>) -> Result<(String, String), Refusal> {
             }
             format!("percentile_cont({}) WITHIN GROUP (ORDER BY {sql})", sql::number(range / 100.0))
         }
-        other => return Err(Refusal::new(item.place, format!("there is no aggregate `{}`", words::shown(other)))),
+        other => return Err(Refusal::new(item.place, format!("there is no aggregate `{}`", shown(other)))),
     };
     Ok((kind, sql))
 }

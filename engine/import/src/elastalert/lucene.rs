@@ -1,9 +1,11 @@
 //! The query language of Lucene, as far as rules use it: terms, phrases, wildcards, ranges, groups, AND, OR, NOT, + and -.
 
+use margay_config::shown;
+
 use super::filter::is_free_text;
 use crate::columns::{Column, KnownLog};
 use crate::sql::{Condition, Literal, Order};
-use crate::words::{like_pattern, shown, word_pattern};
+use crate::words::{like_pattern, word_pattern};
 
 /// Longest query, in bytes.
 const QUERY_BYTES_MOST: usize = 16 * 1024;

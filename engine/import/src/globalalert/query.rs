@@ -1,8 +1,10 @@
 //! Calico's query language: selectors `key op value` and `key IN {…}`, joined by AND, OR, NOT and brackets.
 
+use margay_config::shown;
+
 use crate::columns::KnownLog;
 use crate::sql::{Condition, Literal, Order};
-use crate::words::{like_pattern, shown};
+use crate::words::like_pattern;
 
 /// Most words and signs of a query.
 const TOKENS_MOST: usize = 2000;
