@@ -8,7 +8,7 @@ use margay_core::{Alert, Entity, Gate, GateName, Period, Time, TimeRange};
 use margay_render::plain;
 use serde_json::json;
 
-use super::{find_entity, print, print_json};
+use super::{find_alert, find_entity, print, print_json};
 use crate::Exit;
 use crate::chart;
 use crate::cli::{Cli, ExplainArgs, Output};
@@ -40,7 +40,7 @@ pub fn run(cli: &Cli, args: &ExplainArgs) -> anyhow::Result<Exit> {
 
 fn explain_alert(cli: &Cli, pipeline: &Pipeline, id: &str) -> anyhow::Result<Exit> {
     let alerts = pipeline.state.alerts()?;
-    let alert = super::silence::find(&alerts, id)?;
+    let alert = find_alert(&alerts, id)?;
     let chart = match find(&pipeline.ready, &alert.detector) {
         Some(ready) => {
             let question = Question { ready, entity: alert.entity.clone(), bucket: alert.start };

@@ -4,8 +4,7 @@ use anyhow::bail;
 use margay_core::{AlertStatus, Time};
 use margay_render::plain;
 
-use super::silence::find;
-use super::{now, print, print_json};
+use super::{find_alert, now, print, print_json};
 use crate::Exit;
 use crate::cli::{Cli, LabelArgs, Output};
 use crate::labels::{Label, labels};
@@ -33,7 +32,7 @@ fn record(cli: &Cli, state: &State, (id, verdict, note): (&str, bool, Option<Str
         bail!("the note is longer than {NOTE_CHARS_MOST} characters");
     }
     let alerts = state.alerts()?;
-    let alert = find(&alerts, id)?;
+    let alert = find_alert(&alerts, id)?;
     let label = Label {
         alert: alert.id.clone(),
         detector: alert.detector.clone(),

@@ -24,8 +24,8 @@ pub mod tune;
 use std::io::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::bail;
-use margay_core::{Entity, Time, TimeRange};
+use anyhow::{Context, bail};
+use margay_core::{Alert, Entity, Time, TimeRange};
 use margay_render::plain;
 use serde::Serialize;
 
@@ -48,6 +48,17 @@ pub fn print(text: &str) -> anyhow::Result<()> {
 /// Prints one JSON document.
 pub fn print_json<T: Serialize>(value: &T) -> anyhow::Result<()> {
     print(&format!("{}\n", serde_json::to_string_pretty(value)?))
+}
+
+/// The one alert whose id begins so.
+pub fn find_alert<'a>(alerts: &'a [Alert], id: &str) -> anyhow::Result<&'a Alert> {
+    let mut matching = alerts.iter().filter(|alert| !id.is_empty() && alert.id.starts_with(id));
+    let alert =
+        matching.next().with_context(|| format!("no alert has an id that begins with `{id}`; see `margay alerts`"))?;
+    if matching.next().is_some() {
+        bail!("several alerts have ids that begin with `{id}`; give more of it");
+    }
+    Ok(alert)
 }
 
 /// The entity whose JSON or whose values joined by `/` were given.

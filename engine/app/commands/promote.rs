@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use margay_config::{Edit, patch_detector};
-use margay_core::{Alert, Period, Time, TimeRange};
+use margay_config::{Edit, Loaded, patch_detector};
+use margay_core::{Alert, Time, TimeRange};
 use serde::Serialize;
 
 use super::{print, print_json};
@@ -14,8 +14,9 @@ use crate::Exit;
 use crate::cli::{Cli, Output, PromoteArgs};
 use crate::ingest::{Ready, find};
 use crate::labels::{Label, labels};
-use crate::open;
+use crate::open::{self, Shared};
 use crate::pipeline::{Pipeline, Replay};
+use crate::tune::Budget;
 
 /// What a shadow would change.
 #[derive(Serialize)]
@@ -46,13 +47,16 @@ struct Weekly {
 /// Replays both over the history that they share, prints what changes, and exchanges them unless it gets worse: 1 where
 /// it does.
 pub fn run(cli: &Cli, args: &PromoteArgs) -> anyhow::Result<Exit> {
-    let Some(mut pipeline) = open::pipeline(&cli.config)? else { return Ok(Exit::Configuration) };
+    let loaded = margay_config::load(&cli.config);
+    let Some(mut pipeline) = open::load(&cli.config, &loaded, &Shared::default())? else {
+        return Ok(Exit::Configuration);
+    };
     let replaces = pair(&pipeline, &args.detector)?;
     let names = [Some(args.detector.clone()), replaces.clone()];
     pipeline.ready.retain(|ready| names.contains(&Some(ready.definition.name.clone())));
     let mut promotion = compare(&pipeline, args, replaces)?;
     if promotion.worse.is_empty() && !args.check {
-        promotion.written = exchange(&cli.config, &promotion)?;
+        promotion.written = exchange(&loaded, &promotion)?;
     }
     match cli.output {
         Output::Json => print_json(&promotion)?,
@@ -62,13 +66,12 @@ pub fn run(cli: &Cli, args: &PromoteArgs) -> anyhow::Result<Exit> {
 }
 
 /// Lets the shadow tell people, and disables the one that it replaces. Both texts are made before either is written.
-fn exchange(config: &Path, promotion: &Promotion) -> anyhow::Result<Vec<PathBuf>> {
-    let loaded = margay_config::load(config);
+fn exchange(loaded: &Loaded, promotion: &Promotion) -> anyhow::Result<Vec<PathBuf>> {
     let modes = [(Some(&promotion.detector), "notify"), (promotion.replaces.as_ref(), "disabled")];
     let mut changed = Vec::new();
     for (name, mode) in modes.into_iter().filter_map(|(name, mode)| Some((name?, mode))) {
         let own = loaded.detectors.iter().find(|one| one.detector.name == *name);
-        let own = own.context("a detector's file changed while it was replayed")?;
+        let own = own.expect("detectors that can run were loaded");
         let text = std::fs::read_to_string(&own.path).with_context(|| format!("cannot read {}", own.path.display()))?;
         let edit = Edit { path: vec!["mode".to_owned()], value: mode.into() };
         changed.push((own.path.clone(), patch_detector(&own.path, &text, &[edit])?));
@@ -107,7 +110,7 @@ fn compare(pipeline: &Pipeline, args: &PromoteArgs, replaces: Option<String>) ->
         these.iter().filter(|one| !those.iter().any(|other| same(one, other))).cloned().collect()
     };
     let (added, removed) = (only(&shadow, &running), only(&running, &shadow));
-    let weeks = range.end.since(range.start).seconds() / Period::WEEK.seconds();
+    let weeks = range.weeks();
     let weekly = |alerts: &[Alert]| alerts.len() as f64 / weeks.max(f64::MIN_POSITIVE);
     let counts = Counts { shadow: shadow.len(), running: running.len(), added: added.len(), weeks };
     let mut worse: Vec<String> = too_many(pipeline, args, &counts).into_iter().collect();
@@ -152,7 +155,7 @@ fn of(all: &[Alert], detector: &str, range: TimeRange) -> Vec<Alert> {
 
 /// Whether two alerts tell of the same: one entity, at overlapping times.
 fn same(one: &Alert, other: &Alert) -> bool {
-    one.entity.identity() == other.entity.identity() && one.start < other.end && other.start < one.end
+    one.entity.identity() == other.entity.identity() && one.range().overlaps(&other.range())
 }
 
 struct Counts {
@@ -168,8 +171,7 @@ fn too_many(pipeline: &Pipeline, args: &PromoteArgs, counts: &Counts) -> Option<
     match (args.max_added, budget) {
         (Some(most), _) => (counts.added > most).then(|| format!("it adds {} alerts, more than {most}", counts.added)),
         (None, Some((alerts, per))) => {
-            let allowed =
-                f64::from(alerts) * counts.weeks * Period::WEEK.seconds() / per.seconds().max(f64::MIN_POSITIVE);
+            let allowed = Budget { alerts, per }.per_week() * counts.weeks;
             (counts.shadow as f64 > allowed.max(f64::from(alerts)))
                 .then(|| format!("it raises {} alerts, more than its budget of {alerts} in {per}", counts.shadow))
         }

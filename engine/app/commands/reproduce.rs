@@ -7,8 +7,7 @@ use margay_render::plain;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::silence::find;
-use super::{print, print_json};
+use super::{find_alert, print, print_json};
 use crate::Exit;
 use crate::cli::{Cli, Output, ReproduceArgs};
 use crate::open;
@@ -27,7 +26,7 @@ struct Check {
 pub fn run(cli: &Cli, args: &ReproduceArgs) -> anyhow::Result<Exit> {
     let Some(mut pipeline) = open::pipeline(&cli.config)? else { return Ok(Exit::Configuration) };
     let alerts = pipeline.state.alerts()?;
-    let stored = find(&alerts, &args.alert)?.clone();
+    let stored = find_alert(&alerts, &args.alert)?.clone();
     pipeline.ready.retain(|ready| ready.definition.name == stored.detector);
     let range = TimeRange { start: Time::MIN, end: stored.time };
     let replayed = pipeline.replay(&mut Replay { range, scores: None })?;

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use margay_config::{Selector, SilenceFile};
-use margay_core::{Alert, Time};
+use margay_core::Time;
 use serde_json::json;
 
-use super::{now, print, print_json};
+use super::{find_alert, now, print, print_json};
 use crate::Exit;
 use crate::cli::{Cli, Output, SilenceArgs};
 use crate::open;
@@ -51,21 +51,10 @@ fn selector(cli: &Cli, args: &SilenceArgs) -> anyhow::Result<Selector> {
     };
     let Some(pipeline) = open::pipeline(&cli.config)? else { bail!("{} cannot be used", cli.config.display()) };
     let alerts = pipeline.state.alerts()?;
-    let alert = find(&alerts, id)?;
+    let alert = find_alert(&alerts, id)?;
     let columns = alert.entity.columns().iter().zip(alert.entity.values());
     let entity = columns.filter_map(|(column, value)| Some((column.clone(), value.clone()?))).collect();
     Ok(Selector { detectors: vec![alert.detector.clone()], entity, ..Selector::default() })
-}
-
-/// The one alert whose id begins so.
-pub fn find<'a>(alerts: &'a [Alert], id: &str) -> anyhow::Result<&'a Alert> {
-    let mut matching = alerts.iter().filter(|alert| !id.is_empty() && alert.id.starts_with(id));
-    let alert =
-        matching.next().with_context(|| format!("no alert has an id that begins with `{id}`; see `margay alerts`"))?;
-    if matching.next().is_some() {
-        bail!("several alerts have ids that begin with `{id}`; give more of it");
-    }
-    Ok(alert)
 }
 
 /// The first folder of silences that margay.yaml names.

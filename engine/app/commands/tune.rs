@@ -14,7 +14,7 @@ use crate::chart;
 use crate::cli::{Cli, Output, TuneArgs};
 use crate::ingest::{Ready, find};
 use crate::labels;
-use crate::open;
+use crate::open::{self, Shared};
 use crate::past;
 use crate::pipeline::Pipeline;
 use crate::tune::{Candidate, Label, Past, Tuned, edits, read_labels, tune, unified};
@@ -34,7 +34,10 @@ struct Report<'a> {
 
 /// Prints the candidates, and writes the recommended one into the detector's file where asked to: 1 where there is none.
 pub fn run(cli: &Cli, args: &TuneArgs) -> anyhow::Result<Exit> {
-    let Some(mut pipeline) = open::pipeline(&cli.config)? else { return Ok(Exit::Configuration) };
+    let loaded = margay_config::load(&cli.config);
+    let Some(mut pipeline) = open::load(&cli.config, &loaded, &Shared::default())? else {
+        return Ok(Exit::Configuration);
+    };
     pipeline.ready.retain(|ready| ready.definition.name == args.detector);
     let Some(ready) = find(&pipeline.ready, &args.detector) else {
         let reason = pipeline.broken.get(&args.detector).map_or("see `margay status`", |reason| &reason[..]);
@@ -45,9 +48,8 @@ pub fn run(cli: &Cli, args: &TuneArgs) -> anyhow::Result<Exit> {
     let rule = Rule { score, ..ready.definition.judgement.rule.clone() };
     let labels = known(&pipeline, ready, args.labels.as_deref(), &past)?;
     let tuned = tune(&rule, &past, &labels, args.budget);
-    let loaded = margay_config::load(&cli.config);
     let one = loaded.detectors.iter().find(|one| one.detector.name == args.detector);
-    let one = one.context("the detector's file changed while it was tuned")?;
+    let one = one.expect("a detector that can run was loaded");
     let (before, after) = change(one, &rule, &tuned, args)?;
     let name = one.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let patch = if before == after { String::new() } else { unified(&name, &before, &after) };

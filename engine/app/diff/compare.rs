@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use margay_core::{Alert, TimeRange};
+use margay_core::Alert;
 use serde::Serialize;
 
 use super::side::{Cost, Side};
@@ -86,8 +86,7 @@ fn pair(before: Vec<Alert>, after: Vec<Alert>) -> (Vec<Alert>, Vec<Alert>, Vec<C
     let mut before: Vec<Option<Alert>> = before.into_iter().map(Some).collect();
     let (mut added, mut changed) = (Vec::new(), Vec::new());
     for after in after {
-        let range = |alert: &Alert| TimeRange { start: alert.start, end: alert.end };
-        let is_same = |alert: &Alert| alert.entity == after.entity && range(alert).overlaps(&range(&after));
+        let is_same = |alert: &Alert| alert.entity == after.entity && alert.range().overlaps(&after.range());
         match before.iter_mut().find(|alert| alert.as_ref().is_some_and(is_same)).and_then(Option::take) {
             None => added.push(after),
             Some(before) if tells_the_same(&before, &after) => {}

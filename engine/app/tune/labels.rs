@@ -132,7 +132,7 @@ impl Written {
         }
         let id = self.alert.filter(|id| !id.is_empty()).ok_or(None)?;
         let alert = alerts.iter().find(|alert| alert.id == id).ok_or(Some(id))?;
-        let range = TimeRange { start: alert.start, end: alert.end };
+        let range = alert.range();
         Ok(Some(Label { entity: alert.entity.clone(), range, real: self.label }))
     }
 }

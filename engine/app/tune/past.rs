@@ -1,6 +1,6 @@
 //! Scores that are kept → series on which other thresholds are tried.
 
-use margay_core::{Entity, Period, Score, ScoreState, Time, TimeRange};
+use margay_core::{Entity, Score, ScoreState, Time, TimeRange};
 use margay_decide::trial::{self, Series};
 use margay_decide::{Judged, Rule};
 
@@ -24,7 +24,7 @@ impl Past {
     /// Weeks that it covers.
     #[must_use]
     pub fn weeks(&self) -> f64 {
-        self.range.end.since(self.range.start).seconds() / Period::WEEK.seconds()
+        self.range.weeks()
     }
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::entity::Entity;
 use crate::nullable;
-use crate::time::Time;
+use crate::time::{Time, TimeRange};
 
 /// Where an alert stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -198,6 +198,14 @@ pub struct Alert {
     /// The silence that kept this revision from being delivered; left out where none did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub silenced: Option<Silenced>,
+}
+
+impl Alert {
+    /// From the first anomalous bucket to the end of the last one.
+    #[must_use]
+    pub fn range(&self) -> TimeRange {
+        TimeRange { start: self.start, end: self.end }
+    }
 }
 
 /// Why people were not told of an alert.

@@ -252,6 +252,12 @@ impl TimeRange {
         self.start < other.end && other.start < self.end
     }
 
+    /// Its length in weeks.
+    #[must_use]
+    pub fn weeks(&self) -> f64 {
+        self.end.since(self.start).seconds() / Period::WEEK.seconds()
+    }
+
     /// The smallest range that holds both.
     #[must_use]
     pub fn hull(self, other: Self) -> Self {
