@@ -43,8 +43,9 @@ pub(crate) struct UnknownKey {
     pub(crate) hint: String,
 }
 
-/// About the key `key` of a value of the type `definition`, whose `known` keys do not hold it.
-pub(crate) fn unknown_key(schema: &Value, definition: &str, key: &str, known: &[&str]) -> UnknownKey {
+/// About the key `key` of a value of the type `definition`, whose `known` keys do not hold it. Those that do not stand
+/// there yet are `free`: one of them was rather meant.
+pub(crate) fn unknown_key(schema: &Value, definition: &str, key: &str, known: &[&str], free: &[&str]) -> UnknownKey {
     let shown_key = shown(key);
     let every = list(known);
     if definition == "Model" && MODELS_TO_COME.contains(&key) {
@@ -56,7 +57,7 @@ pub(crate) fn unknown_key(schema: &Value, definition: &str, key: &str, known: &[
         "Sink" => ("unknown-sink", format!("there is no sink `{shown_key}`")),
         _ => ("unknown-key", format!("there is no key `{shown_key}`")),
     };
-    let hint = match (nearest(key, known), elsewhere(schema, key)) {
+    let hint = match (nearest(key, free).or_else(|| nearest(key, known)), elsewhere(schema, key)) {
         (Some(near), _) => format!("did you mean `{near}`?"),
         (None, Some(parent)) => format!("`{shown_key}` belongs under `{parent}`"),
         (None, None) => format!("known are {every}"),
@@ -84,5 +85,12 @@ mod tests {
         assert_eq!(nearest("min-dev", &["min_dev", "min_rel_dev"]), Some("min_dev"));
         assert_eq!(nearest("zebra", &["threshold", "tags"]), None);
         assert_eq!(nearest(&"threshold".repeat(1000), &["threshold"]), None);
+    }
+
+    #[test]
+    fn a_key_that_stands_there_already_was_not_meant_if_another_is_as_near() {
+        let hint = |free: &[&str]| unknown_key(&Value::Null, "Detector", "modle", &["mode", "model"], free).hint;
+        assert_eq!(hint(&["model"]), "did you mean `model`?");
+        assert_eq!(hint(&[]), "did you mean `mode`?");
     }
 }

@@ -159,7 +159,9 @@ impl<'a> Shape<'a> {
                 (Some(inner), _) => inner,
                 (None, inner @ (Value::Object(_) | Value::Bool(true))) => inner,
                 _ => {
-                    self.unknown_key(name, key, *place, properties);
+                    let free = properties.keys().filter(|known| !entries.iter().any(|entry| entry.key == **known));
+                    let free: Vec<&str> = free.map(String::as_str).collect();
+                    self.unknown_key(name, (key, *place), properties, &free);
                     continue;
                 }
             };
@@ -201,9 +203,9 @@ impl<'a> Shape<'a> {
         None
     }
 
-    fn unknown_key(&mut self, name: &str, key: &str, place: Place, properties: &Map<String, Value>) {
+    fn unknown_key(&mut self, name: &str, (key, place): (&str, Place), properties: &Map<String, Value>, free: &[&str]) {
         let known: Vec<&str> = properties.keys().map(String::as_str).collect();
-        let unknown = hint::unknown_key(self.schema, name, key, &known);
+        let unknown = hint::unknown_key(self.schema, name, key, &known, free);
         let is_named = self.path.is_empty() || unknown.rule != "unknown-key";
         let within = if is_named { String::new() } else { format!(" in `{}`", self.label()) };
         self.report(place, unknown.rule, format!("{}{within}", unknown.message), Some(unknown.hint));
