@@ -49,10 +49,11 @@ fn shadows(pipeline: &Pipeline) -> Vec<&str> {
 }
 
 fn alert_lines(alerts: &[Alert]) -> String {
+    let wide = alerts.iter().map(|alert| alert.detector.len()).max().unwrap_or_default();
     let mut text = String::new();
     for alert in alerts {
         text.push_str(&format!(
-            "{}  {}  {:<9}  {:>3}  {:<22}  {}\n",
+            "{}  {}  {:<9}  {:>3}  {:<wide$}  {}\n",
             alert.id, alert.start, alert.status, alert.severity, alert.detector, alert.summary
         ));
         if let Some(silenced) = &alert.silenced {

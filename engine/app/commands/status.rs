@@ -90,8 +90,9 @@ pub fn run(cli: &Cli) -> anyhow::Result<Exit> {
 }
 
 fn table(rows: &[Row]) -> String {
+    let wide = rows.iter().map(|row| row.name.len()).fold("DETECTOR".len(), usize::max);
     let mut text = format!(
-        "{:<24} {:<8} {:<9} {:<20} {:<20} {:>9} {:>8}  {}\n",
+        "{:<wide$} {:<8} {:<9} {:<20} {:<20} {:>9} {:>8}  {}\n",
         "DETECTOR", "MODE", "STATE", "JUDGED UNTIL", "TRAINED UNTIL", "ROWS", "MATURITY", "ENTITIES"
     );
     for row in rows {
@@ -99,7 +100,7 @@ fn table(rows: &[Row]) -> String {
         let time = |time: Option<margay_core::Time>| time.map_or_else(|| "-".to_owned(), |time| time.to_string());
         let entities: Vec<String> = status.entities.iter().map(|(state, count)| format!("{state} {count}")).collect();
         text.push_str(&format!(
-            "{:<24} {:<8} {:<9} {:<20} {:<20} {:>9} {:>7.0}%  {}\n",
+            "{:<wide$} {:<8} {:<9} {:<20} {:<20} {:>9} {:>7.0}%  {}\n",
             row.name,
             row.mode,
             status.state,
@@ -111,10 +112,10 @@ fn table(rows: &[Row]) -> String {
         ));
         if status.members_cut > 0 {
             let (cut, most) = (status.members_cut, margay_core::members::MEMBERS_MOST);
-            text.push_str(&format!("{:<24} {cut} lists held more than {most} members and were sampled\n", ""));
+            text.push_str(&format!("{:<wide$} {cut} lists held more than {most} members and were sampled\n", ""));
         }
         if let Some(reason) = &status.reason {
-            text.push_str(&format!("{:<24} {reason}\n", ""));
+            text.push_str(&format!("{:<wide$} {reason}\n", ""));
         }
     }
     text
