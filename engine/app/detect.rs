@@ -158,7 +158,7 @@ impl Memory {
 
     fn step(&mut self, judgement: &Judgement, index: &Index, bucket: Time, wish: &Wish, outcome: &mut Outcome) {
         let rows = index.observe(self, judgement, bucket);
-        let observations: Vec<Observation> = rows
+        let mut observations: Vec<Observation> = rows
             .iter()
             .map(|row| Observation { entity: row.entity, values: &row.values, members: &row.members })
             .collect();
@@ -187,11 +187,10 @@ impl Memory {
         let held_entities = rows.iter().zip(&held).filter(|(_, held)| **held).map(|(row, _)| row.entity);
         self.hold(held_entities, bucket, bucket.plus(judgement.rule.bucket));
         let nothing = vec![f64::NAN; judgement.fill.len()];
-        let mut lessons = observations.clone();
-        for (lesson, _) in lessons.iter_mut().zip(&rows).filter(|(_, row)| !row.learns) {
-            lesson.values = &nothing;
+        for (lesson, _) in observations.iter_mut().zip(&rows).filter(|(_, row)| !row.learns) {
+            (lesson.values, lesson.members) = (&nothing, &[]);
         }
-        self.model.learn(bucket, &lessons, &held);
+        self.model.learn(bucket, &observations, &held);
         self.covered_buckets += 1;
     }
 

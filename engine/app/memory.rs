@@ -239,10 +239,12 @@ mod tests {
 
     use std::sync::Arc;
 
-    use margay_core::Direction;
-    use margay_model::Kind;
+    use margay_core::{Direction, FeatureTable, Members, TimeRange};
+    use margay_model::{Dga, Kind};
 
     use super::*;
+    use crate::detect::Wish;
+    use crate::exempt::{Effect, Exempt, Span, Target};
 
     fn judgement(most: usize) -> Judgement {
         Judgement {
@@ -289,5 +291,56 @@ mod tests {
         assert_eq!([enter("last"), enter("last"), enter("last")], [false, false, true]);
         assert_eq!([enter("more"), enter("more"), enter("more"), enter("more")], [false; 4]);
         assert_eq!(memory.fullness(&judgement), "hard_limit");
+    }
+
+    /// Ten generated names in the first minute, and again after an hour and a half.
+    fn asked_twice() -> FeatureTable {
+        let mut dice: u64 = 42;
+        let mut letter = || {
+            dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            char::from(b'a' + ((dice >> 33) % 26) as u8)
+        };
+        let mut names: Vec<String> = (0..10).map(|_| (0..14).map(|_| letter()).collect::<String>() + ".com").collect();
+        names.sort_unstable();
+        let mut members = Members::default();
+        (0..2).for_each(|_| members.push(names.iter().map(String::as_str)));
+        let times = vec![Time(0), Time(0).plus(Period::MINUTE.times(90))];
+        FeatureTable {
+            bucket: Period::MINUTE,
+            features: vec!["names".to_owned(), "missing".to_owned()],
+            entities: vec![entity("web")],
+            entity: vec![0, 0],
+            bucket_start: times.clone(),
+            values: vec![vec![10.0; 2]; 2],
+            members: vec![Some(members.clone()), Some(members)],
+            detailed: vec![true; 2],
+            excluded: vec![false; 2],
+            covered: times,
+        }
+    }
+
+    #[test]
+    fn names_of_a_time_that_is_not_learnt_are_new_when_they_come_again() {
+        let second = |exempt: Option<Exempt>| {
+            let mut judgement = judgement(10);
+            judgement.model.kind = Kind::Dga(Dga::default());
+            judgement.model.features = vec!["names".to_owned(), "missing".to_owned()];
+            judgement.rule.features.clone_from(&judgement.model.features);
+            (judgement.volume, judgement.fill) = (vec![None; 2], vec![Fill::Missing; 2]);
+            exempt.into_iter().for_each(|one| judgement.exempts.push(one));
+            let wish = Wish { scores_from: Some(Time::MIN), explain: None };
+            let mut memory = Memory::new(&judgement);
+            let scores = memory.advance(&judgement, &asked_twice(), Time::MAX, &wish).scores;
+            scores.iter().filter(|row| row.bucket > Time(0)).map(|row| row.score.score).fold(0.0, f64::max)
+        };
+        let range = TimeRange { start: Time(0), end: Time(60_000) };
+        let incident = Exempt {
+            effect: Effect::Unlearnt,
+            reason: "an incident".to_owned(),
+            target: Target::One(entity("web")),
+            spans: vec![Span { range, shift: Period(0) }],
+        };
+        assert_eq!(second(None), 0.0);
+        assert!(second(Some(incident)) >= 60.0);
     }
 }
