@@ -127,7 +127,7 @@ fn compare(planted: &[Planted], opened: &[&Alert], seconds: f64) -> Comparison {
 
 fn touches(alert: &Alert, planted: &Planted) -> bool {
     let window = TimeRange { start: planted.start.minus(TOLERANCE), end: planted.end.plus(TOLERANCE) };
-    window.overlaps(&TimeRange { start: alert.start, end: alert.end })
+    window.overlaps(&alert.range())
 }
 
 fn entity(planted: &Planted) -> Entity {
@@ -146,6 +146,8 @@ fn text(result: &Comparison, opened: &[&Alert], pipeline: &Pipeline, out: &Path)
     let mut text = format!("{found} of {} planted incidents found:\n", result.incidents.len());
     for incident in &result.incidents {
         let verdict = match incident.delay_s {
+            // A log record tells of the minutes before it was written, so the first one may begin before the incident.
+            Some(delay) if delay <= 0.0 => "found at once".to_owned(),
             Some(delay) => format!("found after {:>4.0} min", delay / 60.0),
             None => "MISSED".to_owned(),
         };
