@@ -65,13 +65,73 @@ fn the_action_checks_a_folder_whatever_it_is_called() {
     let environment = [("DIRECTORY", folder)];
     let (code, stdout, _) = bash(&home.path(""), &script("Check"), &environment);
     assert_eq!((code, &stdout[..]), (0, ""));
-    home.write(&format!("{folder}/detectors.d/connections.yaml"), "name: connections\ncolour: red\n");
+    let detector = format!("{folder}/detectors.d/connections.yaml");
+    let good = home.read(&detector);
+    home.write(&detector, "name: connections\ncolour: red\n");
     let (code, stdout, _) = bash(&home.path(""), &script("Check"), &environment);
     assert_eq!(code, 3);
     assert!(stdout.contains("::error file=detectors.d/connections.yaml,line=2,col=1,title=unknown-key::"), "{stdout}");
     assert!(!home.path("pwned").exists() && !home.path(&format!("{folder}/pwned")).exists());
+    home.write(&detector, good);
+    let (code, stdout, _) = bash(&home.path(""), &script("Test"), &environment);
+    assert!(code == 0 && stdout.contains("2 passed, 0 failed"), "{stdout}");
+    std::fs::remove_dir_all(home.path(folder).join("tests")).unwrap();
     let (code, stdout, _) = bash(&home.path(""), &script("Test"), &environment);
     assert_eq!((code, &stdout[..]), (0, "no tests/detectors\n"));
+}
+
+/// A repository like the example, whose head is the base of a pull request; the commit is returned.
+fn repository(home: &Home) -> Option<String> {
+    copy(&root().join("examples/gitops"), &home.path(""));
+    let generate = ["generate", "--out", "logs", "--days", "5", "--pods", "30", "--incidents", "port_scan"];
+    home.margay(&generate).expect(0);
+    home.write(".gitignore", "logs\n.margay\n");
+    let script =
+        "git init -q && git add . && git -c user.name=a -c user.email=a@b commit -qm base && git rev-parse HEAD";
+    Command::new("git").arg("--version").output().ok()?;
+    let (code, commit, stderr) = bash(&home.path(""), script, &[]);
+    assert_eq!(code, 0, "{stderr}");
+    Some(commit.trim().to_owned())
+}
+
+#[test]
+fn the_action_tests_detectors_and_posts_what_a_pull_request_changes() {
+    let home = Home::new();
+    let Some(base) = repository(&home) else {
+        return leave_out("the_action_tests_detectors_and_posts_what_a_pull_request_changes", "needs git");
+    };
+    home.write("runner/gh", "#!/bin/sh\necho \"$@\" > said.args\ncat > said.md\n");
+    let dir = home.path("");
+    bash(&dir, "chmod +x runner/gh && mv runner/gh .", &[]);
+    let runner = home.path("runner").display().to_string();
+    let summary = format!("{runner}/summary.md");
+    let compare = |max_added: &str| {
+        let environment = [
+            ("DIRECTORY", "."),
+            ("BASE", &base[..]),
+            ("NUMBER", "7"),
+            ("MAX_ADDED", max_added),
+            ("COMMENT", "true"),
+            ("RUNNER_TEMP", &runner[..]),
+            ("GITHUB_STEP_SUMMARY", &summary[..]),
+        ];
+        bash(&dir, &script("Compare"), &environment)
+    };
+    let test = || bash(&dir, &script("Test"), &[("DIRECTORY", ".")]);
+    assert_eq!(test().0, 0);
+    let detector = home.read("detectors.d/connections.yaml");
+    home.write("detectors.d/connections.yaml", detector.replace("min_dev: 100", "min_dev: 1000000"));
+    assert_eq!(test().0, 1, "the scan is missed");
+    let (code, stdout, stderr) = compare("5");
+    assert_eq!(code, 0, "{stdout}{stderr}");
+    assert_eq!(home.read("said.args").trim(), "pr comment 7 --edit-last --create-if-none --body-file -");
+    assert!(home.read("said.md").contains("1 removed"), "{}", home.read("said.md"));
+    assert_eq!(home.read("said.md"), home.read("runner/summary.md"));
+    let loud = detector.replace("min_dev: 100", "min_dev: 0").replace("score: ", "score: 5 # ");
+    assert_ne!(loud, detector);
+    home.write("detectors.d/connections.yaml", loud);
+    let (code, stdout, stderr) = compare("0");
+    assert_eq!(code, 1, "{stdout}{stderr}");
 }
 
 #[test]

@@ -110,6 +110,14 @@ fn a_daemon_reads_what_comes_alerts_is_asked_and_ends_well_when_told() {
     home.margay(&["explain", alerts[0]["id"].as_str().unwrap()]).expect(0);
     let refused = home.margay(&["run", "--once"]).expect(2);
     assert!(refused.stderr.contains("in use by another margay"), "{}", refused.stderr);
+    let id = alerts[0]["id"].as_str().unwrap();
+    let left = home.margay(&["label", id, "false", "--note", "a test"]).expect(0);
+    assert!(left.stderr.contains("another margay has the state"), "{}", left.stderr);
+    let labels = || home.margay(&["label", "--list", "--output", "json"]).expect(0).json();
+    wait("the label is taken over", || labels()[0]["note"] == "a test");
+    home.margay(&["label", id, "--remove"]).expect(0);
+    wait("the label is taken back", || labels() == serde_json::json!([]));
+    home.margay(&["silence", id, "--for", "1h", "--reason", "known", "--owner", "ops"]).expect(0);
     assert_eq!(daemon.terminate(), Some(0), "{}", daemon.said());
     home.write("logs/1.csv", csv(60..120));
     let mut daemon = home.spawn("second", &["run"]);

@@ -10,6 +10,12 @@ fn what_init_wrote_is_checked_and_finds_what_it_is_for() {
     let dir = home.path("new");
     let margay = |args: &[&str]| crate::support::run(&dir, args);
     assert_eq!(margay(&["check", "--format", "json"]).expect(0).json(), serde_json::json!([]));
+    let tests = margay(&["test", "--output", "json"]).expect(0).json();
+    assert_eq!(tests["tests"].as_array().unwrap().len(), 2, "{tests}");
+    let schema = std::fs::read_to_string(dir.join("tests/detectors/test.schema.json")).unwrap();
+    let case = std::fs::read_to_string(dir.join("tests/detectors/connections.yaml")).unwrap();
+    let case: serde_json::Value = serde_yaml::from_str(&case).unwrap();
+    assert!(jsonschema::is_valid(&serde_json::from_str(&schema).unwrap(), &case));
     margay(&["generate", "--out", "logs", "--days", "5", "--pods", "30", "--incidents", "port_scan"]).expect(0);
     margay(&["run", "--once"]).expect(0);
     let alerts = margay(&["alerts", "--output", "json"]).expect(0).json();

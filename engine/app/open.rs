@@ -70,6 +70,9 @@ pub fn load(config: &Path, loaded: &Loaded, shared: &Shared) -> anyhow::Result<O
         Some((dir, state)) if *dir == state_dir => state.clone(),
         _ => Arc::new(State::open(&state_dir)?),
     };
+    if !state.is_read_only() {
+        labels::take_left(&state_dir, &state)?;
+    }
     let (logs, lost) = logs(loaded);
     let mut ready = ready(loaded, &logs, &lost, &state_dir, &mut broken);
     labels::keep_out_of_training(&labels::labels(&state)?, &mut ready);

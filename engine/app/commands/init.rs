@@ -5,8 +5,10 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::Context;
-use margay_config::{SchemaKind, schema};
+use margay_config::{SchemaKind, schema, schema_of};
+use margay_generate::cases::CaseFile;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::{print, print_json};
 use crate::Exit;
@@ -40,7 +42,7 @@ pub fn run(cli: &Cli, args: &InitArgs) -> anyhow::Result<Exit> {
             let list: String = written.iter().map(|path| format!("wrote {path}\n")).collect();
             let enter =
                 if args.dir == Path::new(".") { String::new() } else { format!("cd {} && ", args.dir.display()) };
-            let next = "margay check && margay generate --out logs --days 8 && margay run --once";
+            let next = "margay check && margay test && margay generate --out logs --days 8 && margay run --once";
             print(&format!("{list}\nNext: {enter}{next}\n"))?;
         }
     }
@@ -49,15 +51,18 @@ pub fn run(cli: &Cli, args: &InitArgs) -> anyhow::Result<Exit> {
 
 /// Each file's name and text.
 fn files() -> anyhow::Result<Vec<(&'static str, String)>> {
-    let pretty = |kind| serde_json::to_string_pretty(&schema(kind)).map(|text| format!("{text}\n"));
+    let pretty = |schema: &Value| serde_json::to_string_pretty(schema).map(|text| format!("{text}\n"));
+    let own = |kind| pretty(&schema(kind));
     Ok(vec![
         ("margay.yaml", include_str!("../init/margay.yaml").to_owned()),
-        ("engine.schema.json", pretty(SchemaKind::Engine)?),
+        ("engine.schema.json", own(SchemaKind::Engine)?),
         ("detectors.d/connections.yaml", include_str!("../init/connections.yaml").to_owned()),
-        ("detectors.d/detector.schema.json", pretty(SchemaKind::Detector)?),
-        ("exclusions.d/exclusion.schema.json", pretty(SchemaKind::Exclusion)?),
-        ("silences.d/silence.schema.json", pretty(SchemaKind::Silence)?),
-        ("calendars.d/calendar.schema.json", pretty(SchemaKind::Calendar)?),
+        ("detectors.d/detector.schema.json", own(SchemaKind::Detector)?),
+        ("exclusions.d/exclusion.schema.json", own(SchemaKind::Exclusion)?),
+        ("silences.d/silence.schema.json", own(SchemaKind::Silence)?),
+        ("calendars.d/calendar.schema.json", own(SchemaKind::Calendar)?),
+        ("tests/detectors/connections.yaml", include_str!("../init/connections-test.yaml").to_owned()),
+        ("tests/detectors/test.schema.json", pretty(&schema_of::<CaseFile>())?),
         (GITIGNORE, include_str!("../init/gitignore").to_owned()),
     ])
 }

@@ -17,6 +17,7 @@ use crate::daemon::courier::{Courier, Route};
 use crate::daemon::schedule::{Pace, Schedule};
 use crate::daemon::watch;
 use crate::ingest::chain;
+use crate::labels;
 use crate::lint;
 use crate::open::{self, Shared};
 use crate::pipeline::{CycleReport, Pipeline, Request};
@@ -110,6 +111,7 @@ impl Worker {
     /// The scores file cannot be written. All else is logged and tried again.
     pub fn tick(&mut self) -> anyhow::Result<()> {
         self.look_at_configuration();
+        self.look_for_labels();
         let now = self.settings.clock.now();
         let is_last = self.settings.until.is_some_and(|until| until <= now);
         let now = now.min(self.settings.until.unwrap_or(Time::MAX));
@@ -193,6 +195,13 @@ impl Worker {
         info!("a log has other columns than before, or appeared: detectors are planned anew");
         let loaded = self.loaded.clone();
         self.take_over(loaded);
+    }
+
+    /// Labels that were left by `margay label` change what is learnt: detectors are opened anew with them.
+    fn look_for_labels(&mut self) {
+        if !labels::left(&self.pipeline.state_dir).is_empty() {
+            self.take_over(self.loaded.clone());
+        }
     }
 
     fn look_at_configuration(&mut self) {

@@ -42,9 +42,12 @@ pub(crate) struct DraftModel {
     pub(crate) above: Option<f64>,
     /// Values of at most this fire.
     pub(crate) below: Option<f64>,
-    /// Instead of bounds: counts against what was learnt.
-    pub(crate) learnt: Option<Vec<(&'static str, Value)>>,
+    /// Instead of bounds: a model that learns, and its settings.
+    pub(crate) learnt: Option<Learnt>,
 }
+
+/// A model that learns, by its key, and its settings.
+pub(crate) type Learnt = (&'static str, Vec<(&'static str, Value)>);
 
 impl DraftModel {
     pub(crate) fn above(bound: f64) -> Self {
@@ -114,7 +117,7 @@ impl Draft {
 impl DraftModel {
     fn value(&self) -> Value {
         let (key, settings) = match &self.learnt {
-            Some(settings) => ("count", settings.clone()),
+            Some(learnt) => learnt.clone(),
             None => {
                 let bounds = [("above", self.above), ("below", self.below)];
                 ("limit", bounds.into_iter().filter_map(|(key, bound)| Some((key, number(bound?)))).collect())

@@ -148,7 +148,10 @@ impl Rule<'_, '_> {
 
     fn query_key(&self) -> Result<Vec<(String, String, String)>, Refusal> {
         let mut taken = Vec::new();
-        let fields = self.fields.texts("query_key")?;
+        let mut fields = self.fields.texts("query_key")?;
+        if self.fields.text("type")?.as_deref() == Some("new_term") && self.fields.get("fields").is_none() {
+            fields.clear(); // There the key is the term.
+        }
         let each = fields.iter().flat_map(|text| text.split(',')).map(str::trim).filter(|field| !field.is_empty());
         each.map(|field| {
             let column = self.column("query_key", field)?;

@@ -12,8 +12,14 @@ use crate::sql::{self, Condition, Literal, name};
 
 /// The name of the feature that counts rows.
 const MATCHES: &str = "matches";
+/// How the names of features begin that list terms.
+pub(super) const TERMS: &str = "terms_";
 /// How far back a detector learns that stands for a rule which compares with the window before.
 const SPIKE_HISTORY: &str = "7d";
+/// How long a `new_term` rule remembers that names no `terms_window_size`.
+const TERMS_WINDOW_DEFAULT: Period = Period(30 * Period::DAY.0);
+/// The score of a new term that alerts: one in a hundred buckets, since the rule asks for each of them.
+const NEW_TERM_SCORE: f64 = 20.0;
 
 /// What a rule measures: one thing, or two where it looks up and down.
 pub(super) fn measures(rule: &Rule<'_, '_>) -> Result<Vec<Measure>, Refusal> {
@@ -30,11 +36,7 @@ pub(super) fn measures(rule: &Rule<'_, '_>) -> Result<Vec<Measure>, Refusal> {
         "cardinality" => one(cardinality(rule)),
         "metric_aggregation" => one(metric(rule)),
         "percentage_match" => one(percentage(rule)),
-        "new_term" => {
-            let refusal =
-                Refusal::new(item.place, "`new_term` needs a memory of the terms seen, which no model here has yet");
-            Err(refusal.hint("the model `rare` is to come"))
-        }
+        "new_term" => one(new_term(rule)),
         _ => Err(Refusal::new(item.place, format!("there is no type `{}`", shown(&kind)))),
     }
 }
@@ -168,7 +170,7 @@ fn spike(rule: &Rule<'_, '_>, of_a_metric: bool) -> Result<Vec<Measure>, Refusal
     let current = rule.fields.number("threshold_cur")?;
     let condition = rule.sql(&rule.condition)?;
     let seasonality = if window.0.0 < Period::DAY.0 { vec!["1d"] } else { Vec::new() };
-    let learnt = vec![("seasonality", seasonality.into()), ("history", SPIKE_HISTORY.into())];
+    let learnt = ("count", vec![("seasonality", seasonality.into()), ("history", SPIKE_HISTORY.into())]);
     let each = directions.into_iter().map(|(ending, is_up)| Measure {
         ending,
         condition: condition.clone(),
@@ -194,6 +196,54 @@ fn spike_threshold(
     threshold.extend(reference.map(|least| ("min_dev", number((least * relative).floor().max(0.0)))));
     threshold.extend(current.filter(|_| is_up).map(|least| ("min_value", number(least.max(0.0)))));
     threshold
+}
+
+/// A value of a field that was not met for a long time.
+fn new_term(rule: &Rule<'_, '_>) -> Result<Measure, Refusal> {
+    let key = if rule.fields.get("fields").is_some() { "fields" } else { "query_key" };
+    let memory = rule.span("terms_window_size")?.unwrap_or(TERMS_WINDOW_DEFAULT);
+    let with_missing = rule.fields.flag("alert_on_missing_field")?.unwrap_or(false);
+    let mut features = Vec::new();
+    for item in values(rule.fields.need(key)?) {
+        let together: Vec<String> = values(item)
+            .into_iter()
+            .map(|field| member(&rule.column(key, &fields::text(field, key)?)?, item.place))
+            .collect::<Result<_, _>>()?;
+        let (value, present) = match &together[..] {
+            [one] => (one.clone(), format!("{one} IS NOT NULL")),
+            all => (
+                format!("concat_ws(' ', {})", all.join(", ")),
+                format!("{} IS NOT NULL", all.join(" IS NOT NULL AND ")),
+            ),
+        };
+        let sql = match with_missing {
+            true => format!("array_agg(DISTINCT coalesce({value}, '(missing)'))"),
+            false => format!("array_agg(DISTINCT {value}) FILTER (WHERE {present})"),
+        };
+        features.push((format!("{TERMS}{}", features.len() + 1), sql));
+    }
+    for key in ["window_step_size", "use_keyword_postfix"] {
+        rule.fields.get(key);
+    }
+    rule.report.approximate(
+        rule.fields.place_of("type"),
+        "a field that goes on showing new values is expected to show another, and alerts only where they are unusually \
+         many; an entity is learnt for half a day before it is judged",
+    );
+    let model =
+        DraftModel { learnt: Some(("rare", vec![("memory", memory.to_string().into())])), ..DraftModel::default() };
+    let threshold = vec![("score", number(NEW_TERM_SCORE)), ("sustained", "1 of 1".into())];
+    let window = (rule.span("buffer_time")?.unwrap_or(BUFFER_TIME_DEFAULT), rule.fields.place_of("buffer_time"));
+    Ok(Measure { ending: "", condition: rule.sql(&rule.condition)?, features, model, threshold, window })
+}
+
+/// A column as the text of a member.
+fn member(column: &crate::columns::Column, place: margay_config::Place) -> Result<String, Refusal> {
+    match column.kind {
+        ColumnKind::Text => Ok(name(&column.name)),
+        ColumnKind::List => Err(Refusal::new(place, format!("`{}` is a list, not one term", column.name))),
+        _ => Ok(format!("CAST({} AS VARCHAR)", name(&column.name))),
+    }
 }
 
 /// More or fewer distinct values than allowed in a window.

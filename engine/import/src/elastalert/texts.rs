@@ -69,17 +69,24 @@ pub(super) fn is_delivery(key: &str) -> bool {
 
 /// The one line of the alert: the rule's subject with its arguments, or its name with what was measured.
 pub(super) fn summary(rule: &Rule<'_, '_>, feature: &str) -> Result<String, Refusal> {
-    let measured = Part::Expression(format!("number feature.{feature}.value"));
     let parts = match rule.fields.text("alert_subject")? {
         Some(subject) => filled(rule, &subject, feature)?,
-        None => vec![
-            Part::Text(format!("{}: ", rule.name)),
-            Part::Expression("entity".to_owned()),
-            Part::Text(", ".to_owned()),
-            measured,
-        ],
+        None => {
+            let entity = [Part::Text(format!("{}: ", rule.name)), Part::Expression("entity".to_owned())];
+            entity.into_iter().chain(measured(feature)).collect()
+        }
     };
     Ok(template(&parts))
+}
+
+/// What was measured: a number, or the new terms.
+fn measured(feature: &str) -> Vec<Part> {
+    let expression = |text: &str| Part::Expression(text.to_owned());
+    if feature.starts_with(super::kinds::TERMS) {
+        let each = [expression("#each evidence"), Part::Text(" ".to_owned()), expression("this"), expression("/each")];
+        return [Part::Text(", new:".to_owned())].into_iter().chain(each).collect();
+    }
+    vec![Part::Text(", ".to_owned()), Part::Expression(format!("number feature.{feature}.value"))]
 }
 
 /// A text with its numbered places filled.
