@@ -19,6 +19,7 @@ mod language_server;
 mod malformed;
 mod repeat;
 mod reports;
+mod servers;
 mod support;
 mod tidy;
 mod tuning;
