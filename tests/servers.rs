@@ -15,7 +15,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A server that searches. They differ in how they are paged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Search {
+pub enum Cluster {
     /// OpenSearch 3.8: points in time at a path of its own.
     OpenSearch,
     /// Elasticsearch 8.17: points in time.
@@ -24,7 +24,7 @@ pub enum Search {
     ElasticsearchOss,
 }
 
-impl Search {
+impl Cluster {
     pub const ALL: [Self; 3] = [Self::OpenSearch, Self::Elasticsearch, Self::ElasticsearchOss];
 
     fn script(self) -> &'static str {
@@ -106,12 +106,12 @@ impl Server {
 
 #[test]
 fn each_search_server_starts_once_and_finds_what_was_written() {
-    for search in Search::ALL {
-        let Some(server) = search.start("each_search_server_starts_once_and_finds_what_was_written") else { continue };
-        assert_eq!(search.start("").unwrap().url, server.url);
+    for cluster in Cluster::ALL {
+        let Some(server) = cluster.start("each_search_server_starts_once_and_finds_what_was_written") else { continue };
+        assert_eq!(cluster.start("").unwrap().url, server.url);
         server.index("smoke", &[r#"{"name":"a"}"#, r#"{"name":"b"}"#]);
         let found = server.ask("GET", "/smoke/_search?q=name:b", "");
-        assert_eq!(found["hits"]["total"]["value"], 1, "{search:?}: {found}");
+        assert_eq!(found["hits"]["total"]["value"], 1, "{cluster:?}: {found}");
         server.ask("DELETE", "/smoke", "");
     }
 }
