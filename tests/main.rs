@@ -11,6 +11,7 @@ mod daemon;
 mod demo;
 mod detector_docs;
 mod detectors;
+mod elasticsearch;
 mod examples;
 mod files;
 mod import;

@@ -160,7 +160,11 @@ fn excerpt(log: &Log, opened: &[&Happening]) -> Vec<RecordBatch> {
         kept.1.push(batch);
         if kept.0 > EXCERPT_ROWS_MOST { Flow::Stop } else { Flow::Continue }
     };
-    log.scan(&Scan { columns, range, files: None, threads: threads() }, &sink, &|_| {});
+    let report = log.scan(&Scan { columns, range, files: None, threads: threads() }, &sink, &|_| {});
+    if let Some(reason) = report.failed {
+        warn!(log = log.name(), reason, "samples could not be read");
+        return Vec::new();
+    }
     let (rows, kept) = kept.into_inner().expect("no panic while held");
     if rows > EXCERPT_ROWS_MOST {
         warn!(

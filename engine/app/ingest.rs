@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use margay_core::{FeatureTable, Time, TimeRange};
+use margay_core::{FeatureTable, Period, Time, TimeRange};
 use margay_features::{Feed, Layout, Limits, Plan, Store, StoreError, aggregate};
 use margay_source::{FileInfo, Flow, Log, Scan, ScanReport};
 use tracing::{info, warn};
@@ -15,6 +15,10 @@ use crate::records::Ingested;
 use crate::specs::Definition;
 use crate::state::{State, StateError};
 
+/// How far back a log in an index is looked at again for records that came late.
+const AUDIT: Period = Period::DAY;
+/// How long before the buckets that are made anew a record may start that reaches into them.
+const REACH: Period = Period::HOUR;
 /// Files remembered after they were removed, at most; the oldest go first.
 const GONE_FILES_MOST: usize = 10_000;
 
@@ -39,6 +43,8 @@ pub struct LogReport {
     pub unmatched: Vec<PathBuf>,
     /// Detectors whose features could not be made, and why.
     pub failed: BTreeMap<String, String>,
+    /// Those of them whose buckets could not be read at all, and so must not be judged yet.
+    pub unread: BTreeSet<String>,
     /// Ranges whose features changed, by detector.
     pub changed: BTreeMap<String, TimeRange>,
     /// All features of detectors whose first pass this was, so that they need not be read back.
@@ -67,18 +73,22 @@ pub fn open_store(dir: &Path, definition: &Definition, plan: &Plan) -> Result<St
     Store::open(&dir.join("features"), &definition.name, &definition.data_digest, layout)
 }
 
+/// What reading is bound by.
+pub struct Pass<'a> {
+    /// Limits of one query.
+    pub limits: &'a Limits,
+    /// Whom to tell how far it is.
+    pub progress: &'a Progress,
+    /// Now: what lies in the future is not taken for the newest record.
+    pub now: Time,
+}
+
 /// Reads what is new in `log` for all of its detectors in one pass, and stores their features.
 /// Detectors that have seen other files than most are read for on their own.
 ///
 /// # Errors
 /// The state cannot be read or written. A detector that fails is in the report.
-pub fn ingest(
-    log: &Log,
-    detectors: &[&Ready],
-    state: &State,
-    limits: &Limits,
-    progress: &Progress,
-) -> Result<LogReport, IngestError> {
+pub fn ingest(log: &Log, detectors: &[&Ready], state: &State, pass: &Pass) -> Result<LogReport, IngestError> {
     let mut report = LogReport { unmatched: log.unmatched().to_vec(), ..LogReport::default() };
     let mut groups: BTreeMap<Vec<String>, Vec<&Ready>> = BTreeMap::new();
     for ready in detectors {
@@ -86,14 +96,9 @@ pub fn ingest(
         groups.entry(known.files.keys().cloned().collect()).or_default().push(ready);
     }
     for group in groups.values() {
-        ingest_group(log, group, state, &Pass { limits, progress }, &mut report)?;
+        ingest_group(log, group, state, pass, &mut report)?;
     }
     Ok(report)
-}
-
-struct Pass<'a> {
-    limits: &'a Limits,
-    progress: &'a Progress,
 }
 
 fn ingest_group(
@@ -104,7 +109,14 @@ fn ingest_group(
     report: &mut LogReport,
 ) -> Result<(), IngestError> {
     let known = state.ingested(&group[0].key())?;
-    let Some(work) = Work::plan(log, group, &known, pass.progress) else { return Ok(()) };
+    let work = match Work::plan(log, group, &known, pass) {
+        Ok(Some(work)) => work,
+        Ok(None) => return Ok(()),
+        Err(reason) => {
+            report.leave_unread(group, &reason);
+            return Ok(());
+        }
+    };
     let plans: Vec<&Plan> = group.iter().map(|ready| &ready.plan).collect();
     let scan = Scan { columns: union(group), range: work.rows, files: Some(work.paths.clone()), threads: threads() };
     let scanned = Mutex::new(ScanReport::default());
@@ -114,6 +126,10 @@ fn ingest_group(
         *scanned.lock().expect("one producer") = done;
     });
     let scanned = scanned.into_inner().expect("one producer");
+    if let Some(reason) = &scanned.failed {
+        report.leave_unread(group, reason);
+        return Ok(());
+    }
     report.rows += scanned.rows;
     let mut made = Vec::new();
     for (ready, table) in group.iter().zip(tables) {
@@ -130,11 +146,24 @@ fn ingest_group(
             }
         }
     }
-    let files = remember(log, &known, &scanned);
+    let files = remember(log, &work, &known, &scanned);
     store(made, state, (work.buckets, files), report)?;
     info!(log = group[0].definition.query.log, rows = scanned.rows, bad_rows = scanned.bad_rows, "log read");
     report.scan = Some(scanned);
     Ok(())
+}
+
+impl LogReport {
+    /// Notes that nothing could be read for these detectors: what they know stays as it is, until a later try.
+    fn leave_unread(&mut self, group: &[&Ready], reason: &str) {
+        let log = &group[0].definition.query.log;
+        warn!(log, reason, "log could not be read; its buckets wait");
+        for ready in group {
+            let name = &ready.definition.name;
+            self.failed.insert(name.clone(), format!("the log could not be read: {reason}"));
+            self.unread.insert(name.clone());
+        }
+    }
 }
 
 /// Features of a detector that are to be stored.
@@ -188,6 +217,8 @@ fn store(
 
 /// Which files to read, and for which time.
 struct Work {
+    /// All that there is.
+    listed: Vec<FileInfo>,
     paths: Vec<PathBuf>,
     /// Starts of the buckets whose features are made anew.
     buckets: TimeRange,
@@ -198,40 +229,83 @@ struct Work {
 impl Work {
     /// `None` where every file is known. On the first pass everything is read; later, new files and
     /// the known ones that share a bucket with them, so that features of those buckets are whole.
-    fn plan(log: &Log, group: &[&Ready], known: &Ingested, progress: &Progress) -> Option<Self> {
-        let is_known = |file: &&FileInfo| known.files.contains_key(&file.fingerprint);
-        let fresh: Vec<PathBuf> =
-            log.files().iter().filter(|file| !is_known(file)).map(|file| file.path.clone()).collect();
+    ///
+    /// # Errors
+    /// It cannot be said what there is.
+    fn plan(log: &Log, group: &[&Ready], known: &Ingested, pass: &Pass) -> Result<Option<Self>, String> {
+        let longest = group.iter().map(|ready| ready.definition.query.bucket).max().unwrap_or_default();
+        let audited = audited(log, known, longest, pass.now);
+        let since = audited.minus(longest).minus(REACH);
+        let listed = log.list(since).map_err(|error| chain(&error))?;
+        let is_fresh = |file: &&FileInfo| {
+            !known.files.contains_key(&file.fingerprint) && file.span.is_none_or(|span| span.start >= audited)
+        };
+        let fresh: Vec<&FileInfo> = listed.iter().filter(is_fresh).collect();
         if fresh.is_empty() {
-            return None;
+            return Ok(None);
         }
         if known.files.is_empty() {
-            return Some(Self { paths: fresh, buckets: TimeRange::ALL, rows: TimeRange::ALL });
+            let paths = fresh.iter().map(|file| file.path.clone()).collect();
+            return Ok(Some(Self { listed, paths, buckets: TimeRange::ALL, rows: TimeRange::ALL }));
         }
-        let times = Scan { columns: Vec::new(), range: TimeRange::ALL, files: Some(fresh.clone()), threads: threads() };
-        let spans = log.scan(&times, &|_| Flow::Continue, &|bytes| progress.advance(bytes));
         let nothing = TimeRange { start: Time::MIN, end: Time::MIN };
-        let span = scanned_span(&spans).unwrap_or(nothing);
+        let span = span(log, &fresh, pass)?.unwrap_or(nothing);
         let buckets = group.iter().fold(span, |range, ready| range.hull(ready.aligned(span)));
-        let longest = group.iter().map(|ready| ready.definition.query.bucket).max().unwrap_or_default();
         let rows = TimeRange { start: buckets.start, end: buckets.end.plus(longest) };
-        let touched = log.files().iter().filter(|file| {
-            fresh.contains(&file.path) || known.files.get(&file.fingerprint).is_some_and(|span| span.overlaps(&rows))
+        let touched = listed.iter().filter(|file| {
+            let span = known.files.get(&file.fingerprint).or(file.span.as_ref());
+            is_fresh(file) || span.is_some_and(|span| span.overlaps(&rows))
         });
-        Some(Self { paths: touched.map(|file| file.path.clone()).collect(), buckets, rows })
+        let paths = touched.map(|file| file.path.clone()).collect();
+        Ok(Some(Self { listed, paths, buckets, rows }))
+    }
+}
+
+/// From when on records may be new. Files are all looked at.
+fn audited(log: &Log, known: &Ingested, longest: Period, now: Time) -> Time {
+    let newest = known.files.values().map(|span| span.start).filter(|start| *start <= now).max();
+    match newest {
+        Some(newest) if log.index().is_some() => newest.minus(AUDIT).floor(longest),
+        _ => Time::MIN,
+    }
+}
+
+/// The time that the rows of files span; `None` where they have none.
+///
+/// # Errors
+/// The log cannot be read.
+fn span(log: &Log, fresh: &[&FileInfo], pass: &Pass) -> Result<Option<TimeRange>, String> {
+    if let Some(spans) = fresh.iter().map(|file| file.span).collect::<Option<Vec<_>>>() {
+        return Ok(spans.into_iter().reduce(TimeRange::hull));
+    }
+    let paths = fresh.iter().map(|file| file.path.clone()).collect();
+    let times = Scan { columns: Vec::new(), range: TimeRange::ALL, files: Some(paths), threads: threads() };
+    let report = log.scan(&times, &|_| Flow::Continue, &|bytes| pass.progress.advance(bytes));
+    match report.failed {
+        Some(reason) => Err(reason),
+        None => Ok(report.files.iter().filter_map(|file| file.span).reduce(TimeRange::hull)),
     }
 }
 
 /// Files that the features include after this pass: those known before, and those read now. One that is cut is
-/// named once, and read again when it changes.
-fn remember(log: &Log, known: &Ingested, scanned: &ScanReport) -> Ingested {
+/// named once, and read again when it changes. Of an index, only what is looked at again is remembered.
+fn remember(log: &Log, work: &Work, known: &Ingested, scanned: &ScanReport) -> Ingested {
+    let nothing = TimeRange { start: Time::MIN, end: Time::MIN };
+    let rows = known.rows + scanned.rows;
+    if log.index().is_some() {
+        let read: BTreeSet<&PathBuf> = work.paths.iter().collect();
+        let is_known = |file: &&FileInfo| read.contains(&file.path) || known.files.contains_key(&file.fingerprint);
+        let files = work.listed.iter().filter(is_known);
+        let files = files.map(|file| (file.fingerprint.clone(), file.span.unwrap_or(nothing))).collect();
+        return Ingested { files, rows };
+    }
     let mut files = known.files.clone();
+    let listed: BTreeMap<&Path, &FileInfo> = work.listed.iter().map(|file| (&*file.path, file)).collect();
     for report in &scanned.files {
-        let Some(info) = log.files().iter().find(|file| file.path == report.path) else { continue };
-        let nothing = TimeRange { start: Time::MIN, end: Time::MIN };
+        let Some(info) = listed.get(&*report.path) else { continue };
         files.insert(info.fingerprint.clone(), report.span.unwrap_or(nothing));
     }
-    let here: BTreeSet<&str> = log.files().iter().map(|file| &file.fingerprint[..]).collect();
+    let here: BTreeSet<&str> = work.listed.iter().map(|file| &file.fingerprint[..]).collect();
     let mut gone: Vec<(Time, String)> = files
         .iter()
         .filter(|(fingerprint, _)| !here.contains(&fingerprint[..]))
@@ -241,11 +315,7 @@ fn remember(log: &Log, known: &Ingested, scanned: &ScanReport) -> Ingested {
     for (_, fingerprint) in gone.iter().take(gone.len().saturating_sub(GONE_FILES_MOST)) {
         files.remove(fingerprint);
     }
-    Ingested { files, rows: known.rows + scanned.rows }
-}
-
-fn scanned_span(report: &ScanReport) -> Option<TimeRange> {
-    report.files.iter().filter_map(|file| file.span).reduce(TimeRange::hull)
+    Ingested { files, rows }
 }
 
 fn union(group: &[&Ready]) -> Vec<String> {

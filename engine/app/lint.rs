@@ -20,7 +20,7 @@ use crate::specs;
 #[must_use]
 pub fn problems(loaded: &Loaded) -> Vec<Problem> {
     let mut problems = loaded.problems.clone();
-    let (logs, lost) = open::logs(loaded);
+    let (logs, lost) = open::files(loaded);
     let templates = match Templates::load(specs::templates_dir(loaded).as_deref()) {
         Ok(templates) => Some(templates),
         Err(errors) => {

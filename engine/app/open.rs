@@ -9,9 +9,10 @@ use margay_config::{Loaded, LoadedDetector, Mode, Problem, Severity};
 use margay_deliver::Sink;
 use margay_features::{Limits, Plan};
 use margay_render::Templates;
-use margay_source::Log;
+use margay_source::{IndexSpec, Log};
 
 use crate::beside;
+use crate::indices;
 use crate::ingest::{Ready, chain, open_store, threads};
 use crate::labels;
 use crate::lanes::Lanes;
@@ -30,6 +31,8 @@ const GROUPS_MOST: u64 = 50_000_000;
 pub struct Shared {
     /// The store that is open already, and its folder.
     pub state: Option<(PathBuf, Arc<State>)>,
+    /// Logs that are open already.
+    pub logs: BTreeMap<String, Log>,
     /// Set when no more work should begin.
     pub stop: Arc<AtomicBool>,
 }
@@ -73,7 +76,7 @@ pub fn load(config: &Path, loaded: &Loaded, shared: &Shared) -> anyhow::Result<O
     if !state.is_read_only() {
         labels::take_left(&state_dir, &state)?;
     }
-    let (logs, lost) = logs(loaded);
+    let (logs, lost) = logs(loaded, &shared.logs);
     let mut ready = ready(loaded, &logs, &lost, &state_dir, &mut broken);
     labels::keep_out_of_training(&labels::labels(&state)?, &mut ready);
     Ok(Some(Pipeline {
@@ -134,13 +137,32 @@ fn at(problem: &Problem) -> String {
     format!("{}:{}: {}", problem.file.display(), problem.line, problem.message)
 }
 
-/// Opens the logs that are files; of the others, says why not.
+/// Logs by name, and why others are not there.
+pub type Opened = (BTreeMap<String, Log>, BTreeMap<String, String>);
+
+/// Opens the logs. Those in an index that is `open` with the same settings are taken over as they are.
 #[must_use]
-pub fn logs(loaded: &Loaded) -> (BTreeMap<String, Log>, BTreeMap<String, String>) {
+pub fn logs(loaded: &Loaded, open: &BTreeMap<String, Log>) -> Opened {
+    let (mut logs, mut lost) = files(loaded);
+    for (name, log) in loaded.engine.logs.iter().filter(|(_, log)| log.elasticsearch.is_some()) {
+        let spec = indices::spec(name, log, loaded);
+        let same = |spec: &IndexSpec| open.get(name).filter(|log| log.index() == Some(spec)).cloned();
+        let opened = spec.and_then(|spec| same(&spec).map_or_else(|| Ok(Log::connect(spec)?), Ok));
+        match opened {
+            Ok(log) => drop(logs.insert(name.clone(), log)),
+            Err(error) => drop(lost.insert(name.clone(), format!("{error:#}"))),
+        }
+    }
+    (logs, lost)
+}
+
+/// Opens the logs that are files, without asking any server.
+#[must_use]
+pub fn files(loaded: &Loaded) -> Opened {
     let (mut logs, mut lost) = (BTreeMap::new(), BTreeMap::new());
-    for (name, log) in &loaded.engine.logs {
+    for (name, log) in loaded.engine.logs.iter().filter(|(_, log)| log.elasticsearch.is_none()) {
         let Some(spec) = specs::log(name, log, &loaded.root) else {
-            lost.insert(name.clone(), "the log is not read from files, and this version reads nothing else".to_owned());
+            lost.insert(name.clone(), "it has no shape".to_owned());
             continue;
         };
         match Log::open(spec) {

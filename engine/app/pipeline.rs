@@ -14,9 +14,10 @@ use rayon::prelude::*;
 use tracing::warn;
 
 use crate::budgets::TeamBudget;
+use crate::commands::now;
 use crate::compose::{Composer, Happening};
 use crate::detect::{Outcome, Scored, Wish};
-use crate::ingest::{LogReport, Ready, chain, failed, ingest, threads};
+use crate::ingest::{LogReport, Pass, Ready, chain, failed, ingest, threads};
 use crate::judge::{JudgeError, Ran, Task, judge, rerun};
 use crate::keep::Ending;
 use crate::lanes::{Job, Lanes};
@@ -171,7 +172,7 @@ impl Pipeline {
     /// # Errors
     /// The state or the scores file fails. A detector that fails says so in its status.
     pub fn observe(&mut self, request: &mut Request) -> Result<CycleReport, PipelineError> {
-        let logs = self.ingest(&request.skip)?;
+        let logs = self.read(&request.skip, request.due.as_ref(), request.now)?;
         let mut report = CycleReport { logs, ..CycleReport::default() };
         let tasks = self.tasks(request, &report.logs);
         let judged = Progress::steps("judging", tasks.len() as u64);
@@ -185,6 +186,7 @@ impl Pipeline {
                 endings.push(ending);
             }
         }
+        endings.extend(self.unread(&report.logs));
         report.trainings =
             endings.iter().filter_map(|(_, ending)| Some(ending.as_ref().ok()?.outcome.snapshots.len())).sum();
         report.ran =
@@ -195,6 +197,15 @@ impl Pipeline {
         Ok(report)
     }
 
+    /// Detectors whose logs could not be read: they keep what they know, and are judged once they can be.
+    fn unread(&self, logs: &Reports) -> Vec<Ending> {
+        let reason = |ready: &Arc<Ready>| {
+            let (name, report) = (&ready.definition.name, logs.get(&ready.definition.query.log)?);
+            report.unread.contains(name).then(|| report.failed.get(name).cloned())?
+        };
+        self.ready.iter().filter_map(|ready| Some((ready.clone(), Err(reason(ready)?)))).collect()
+    }
+
     /// What is to be done: by detectors that are due, and by those whose features changed.
     fn tasks(&self, request: &Request, logs: &Reports) -> Vec<Task> {
         let mut tasks = Vec::new();
@@ -203,7 +214,8 @@ impl Pipeline {
             let report = logs.get(&ready.definition.query.log);
             let is_due = request.due.as_ref().is_none_or(|due| due.contains(name))
                 || report.is_some_and(|report| report.changed.contains_key(name));
-            if is_due && !request.skip.contains(name) {
+            let is_read = report.is_none_or(|report| !report.unread.contains(name));
+            if is_due && is_read && !request.skip.contains(name) {
                 tasks.push(Task {
                     ready: ready.clone(),
                     until: request.until(ready),
@@ -294,20 +306,38 @@ impl Pipeline {
     /// # Errors
     /// The state cannot be read or written.
     pub fn ingest(&self, skip: &BTreeSet<String>) -> Result<Reports, PipelineError> {
+        self.read(skip, None, now())
+    }
+
+    /// Files are read for all detectors at once. An index is read only for detectors that are due, where some are.
+    fn read(
+        &self,
+        skip: &BTreeSet<String>,
+        due: Option<&BTreeSet<String>>,
+        now: Time,
+    ) -> Result<Reports, PipelineError> {
         let mut reports = BTreeMap::new();
         if self.state.is_read_only() {
             warn!("another margay keeps the features up to date; they are taken as they are");
             return Ok(reports);
         }
         for (name, log) in &self.logs {
-            let reads = |ready: &&Ready| ready.definition.query.log == *name && !skip.contains(&ready.definition.name);
+            let due = due.filter(|_| log.index().is_some());
+            let reads = |ready: &&Ready| {
+                let detector = &ready.definition.name;
+                ready.definition.query.log == *name
+                    && !skip.contains(detector)
+                    && due.is_none_or(|due| due.contains(detector))
+            };
             let readers: Vec<&Ready> = self.ready.iter().map(|ready| &**ready).filter(reads).collect();
             if readers.is_empty() {
                 continue;
             }
-            let total = log.files().iter().map(|file| file.bytes).sum();
-            let progress = Progress::bytes(name, Some(total));
-            let report = match ingest(log, &readers, &self.state, &self.limits, &progress) {
+            let total = log.index().is_none().then(|| log.list(Time::MIN).ok()).flatten();
+            let total = total.map(|files| files.iter().map(|file| file.bytes).sum());
+            let progress = Progress::bytes(name, total);
+            let pass = Pass { limits: &self.limits, progress: &progress, now };
+            let report = match ingest(log, &readers, &self.state, &pass) {
                 Ok(report) => report,
                 Err(error) => {
                     warn!(log = name, error = chain(&error), "log could not be brought up to date");

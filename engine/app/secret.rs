@@ -47,8 +47,9 @@ pub fn secret(
             let path = root.join(file);
             std::fs::read_to_string(&path).map_err(|source| SecretError::File { what, path, source })?
         }
-        (None, Some(variable)) => std::env::var(variable)
-            .map_err(|_| SecretError::Environment { what, variable: variable.to_owned() })?,
+        (None, Some(variable)) => {
+            std::env::var(variable).map_err(|_| SecretError::Environment { what, variable: variable.to_owned() })?
+        }
         (None, None) => return Ok(None),
     };
     match text.trim() {

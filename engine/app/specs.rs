@@ -229,9 +229,15 @@ pub fn log(name: &str, log: &config::Log, root: &Path) -> Option<LogSpec> {
     if log.files.is_empty() {
         return None;
     }
-    let shape = match (log.preset, &log.time) {
-        (Some(known), _) => Shape::Preset(preset(known)),
-        (None, Some(time)) => Shape::Declared {
+    Some(LogSpec { name: name.to_owned(), root: root.to_owned(), files: log.files.clone(), shape: shape(log)? })
+}
+
+/// How the records of a log are to be understood; `None` where it does not say.
+#[must_use]
+pub fn shape(log: &config::Log) -> Option<Shape> {
+    match (log.preset, &log.time) {
+        (Some(known), _) => Some(Shape::Preset(preset(known))),
+        (None, Some(time)) => Some(Shape::Declared {
             time_field: time.field.clone(),
             end_field: time.end_field.clone(),
             format: match time.format {
@@ -240,10 +246,9 @@ pub fn log(name: &str, log: &config::Log, root: &Path) -> Option<LogSpec> {
                 config::TimeFormat::EpochMs => TimeFormat::EpochMs,
                 config::TimeFormat::Auto => TimeFormat::Auto,
             },
-        },
-        (None, None) => return None,
-    };
-    Some(LogSpec { name: name.to_owned(), root: root.to_owned(), files: log.files.clone(), shape })
+        }),
+        (None, None) => None,
+    }
 }
 
 /// Columns of a log that is not open: those of its preset, or, where no log is declared at all, those

@@ -95,7 +95,7 @@ fn known_logs(config: &Path) -> Vec<KnownLog> {
         return ["flows", "dns", "l7"].iter().map(|name| calico_log(name)).collect();
     }
     let loaded: Loaded = margay_config::load(config);
-    let (logs, _) = open::logs(&loaded);
+    let (logs, _) = open::files(&loaded);
     let known = loaded.engine.logs.iter().map(|(name, log)| {
         let schema =
             logs.get(name).map(margay_source::Log::schema).or_else(|| specs::preset_schema(&loaded.engine, name));

@@ -22,6 +22,19 @@ impl Backoff {
         self.failed.iter().filter(|(_, (_, again))| waits(*again)).map(|(name, _)| name.clone()).collect()
     }
 
+    /// Those that failed and need wait no longer.
+    #[must_use]
+    pub fn again(&self, now: Time) -> BTreeSet<String> {
+        let waiting = self.waiting(now);
+        self.failed.keys().filter(|name| !waiting.contains(*name)).cloned().collect()
+    }
+
+    /// When the first of them may try again.
+    #[must_use]
+    pub fn next(&self) -> Time {
+        self.failed.values().map(|(_, again)| *again).min().unwrap_or(Time::MAX)
+    }
+
     /// Notes how a try ended.
     pub fn note(&mut self, name: &str, failed: bool, now: Time) {
         if !failed {
@@ -46,9 +59,11 @@ mod tests {
         for _ in 0..9 {
             backoff.note("a", true, now);
             let began = now;
+            let next = backoff.next();
             while backoff.waiting(now).contains("a") {
                 now = now.plus(Period::MINUTE);
             }
+            assert_eq!((now, backoff.again(now).len()), (next, 1));
             waits.push(now.since(began).per(Period::MINUTE));
         }
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60, 60]);

@@ -71,7 +71,7 @@ impl Worker {
     pub fn open(settings: Settings, loaded: Loaded, state: Arc<State>) -> anyhow::Result<Option<Self>> {
         let content = watch::content(&settings.config, &loaded);
         let dir = loaded.root.join(&loaded.engine.state.dir);
-        let shared = Shared { state: Some((dir, state)), stop: settings.stop.clone() };
+        let shared = Shared { state: Some((dir, state)), stop: settings.stop.clone(), ..Shared::default() };
         let Some(mut pipeline) = open::load(&settings.config, &loaded, &shared)? else { return Ok(None) };
         let scores = settings.scores.as_deref().map(ScoresFile::create).transpose()?;
         Ok(Some(Self {
@@ -101,7 +101,7 @@ impl Worker {
         if self.ended {
             return None;
         }
-        let next = self.schedule.next().unwrap_or(Time::MAX).max(self.not_before);
+        let next = self.schedule.next().unwrap_or(Time::MAX).min(self.backoff.next()).max(self.not_before);
         Some(next.min(self.settings.until.unwrap_or(Time::MAX)))
     }
 
@@ -145,7 +145,7 @@ impl Worker {
         let mut request = Request {
             watermarks,
             scores: self.scores.as_mut(),
-            due: Some(self.schedule.take(now)),
+            due: Some(&self.schedule.take(now) | &self.backoff.again(now)),
             skip: self.backoff.waiting(now),
             detector_timeout: Some(Duration::from_millis(daemon.detector_timeout.0.unsigned_abs())),
             deliver_from: now.minus(daemon.alert_age),
@@ -184,7 +184,7 @@ impl Worker {
 
     /// Files come and go; where columns do, queries are planned anew.
     fn look_for_logs(&mut self) {
-        let (logs, _) = open::logs(&self.loaded);
+        let (logs, _) = open::logs(&self.loaded, &self.pipeline.logs);
         let schemas = |logs: &BTreeMap<String, margay_source::Log>| -> Vec<_> {
             logs.iter().map(|(name, log)| (name.clone(), log.schema())).collect()
         };
@@ -234,6 +234,7 @@ impl Worker {
     fn take_over(&mut self, loaded: Loaded) {
         let shared = Shared {
             state: Some((self.pipeline.state_dir.clone(), self.pipeline.state.clone())),
+            logs: self.pipeline.logs.clone(),
             stop: self.settings.stop.clone(),
         };
         match open::load(&self.settings.config, &loaded, &shared) {

@@ -102,7 +102,7 @@ impl Sides {
         if let Some(root) = &source.logs_root {
             loaded.root.clone_from(root);
         }
-        let (logs, lost) = open::logs(&loaded);
+        let (logs, lost) = open::logs(&loaded, &BTreeMap::new());
         let (live, scratch) = self.split(&loaded, (&logs, &lost), other, &mut side)?;
         let parts =
             [(live, self.live.as_ref(), &*self.live_dir), (scratch, Some(&self.scratch), self.scratch_dir.path())];

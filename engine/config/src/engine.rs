@@ -182,11 +182,23 @@ pub struct Limits {
     /// Log rows that an alert shows for each log.
     #[garde(range(min = 0, max = 1000))]
     pub records_per_alert: u32,
+    /// Most rows that are read from Elasticsearch at once. Where there are more, nothing of them is used, and the
+    /// detector's state says so.
+    #[garde(range(min = 1, max = 100_000_000_000_u64))]
+    pub pull_rows: u64,
+    /// Most bytes of answers that are read from Elasticsearch at once.
+    #[garde(skip)]
+    pub pull_bytes: Quantity,
+    /// Longest time for reading from Elasticsearch at once.
+    #[garde(skip)]
+    pub pull_time: Period,
 }
 
 impl Limits {
     /// Least `query_memory` that can be set: 16 MiB.
     pub const QUERY_MEMORY_LEAST: Quantity = Quantity(16.0 * 1024.0 * 1024.0);
+    /// Least `pull_bytes` that can be set: 1 MiB.
+    pub const PULL_BYTES_LEAST: Quantity = Quantity(1024.0 * 1024.0);
 }
 
 impl Default for Limits {
@@ -196,6 +208,9 @@ impl Default for Limits {
             query_timeout: Period::MINUTE,
             query_memory: Quantity(512.0 * 1024.0 * 1024.0),
             records_per_alert: 5,
+            pull_rows: 200_000_000,
+            pull_bytes: Quantity(128.0 * 1024.0 * 1024.0 * 1024.0),
+            pull_time: Period::HOUR.times(6),
         }
     }
 }

@@ -92,7 +92,7 @@ pub struct Elasticsearch {
     /// Address, such as `https://elasticsearch:9200`.
     #[garde(length(min = 1))]
     pub url: String,
-    /// Name or pattern of the index.
+    /// Name of the index, alias or data stream, or a pattern such as `tigera_secure_ee_flows.*`; several with commas.
     #[garde(length(min = 1))]
     pub index: String,
     /// File with an API key.
@@ -115,6 +115,22 @@ pub struct Elasticsearch {
     #[serde(default)]
     #[garde(skip)]
     pub password_env: Option<String>,
+    /// File with a token, sent as `Authorization: Bearer`.
+    #[serde(default)]
+    #[garde(skip)]
+    pub bearer_token_file: Option<PathBuf>,
+    /// Environment variable with a token, sent as `Authorization: Bearer`.
+    #[serde(default)]
+    #[garde(skip)]
+    pub bearer_token_env: Option<String>,
+    /// File with the certificate (PEM) that margay shows, with `client_key_file`.
+    #[serde(default)]
+    #[garde(skip)]
+    pub client_certificate_file: Option<PathBuf>,
+    /// File with the key (PEM) of that certificate.
+    #[serde(default)]
+    #[garde(skip)]
+    pub client_key_file: Option<PathBuf>,
     /// File with the certificate authority (PEM) that signed the server's certificate.
     /// Left out, the system's are trusted.
     #[serde(default)]
@@ -161,6 +177,10 @@ mod tests {
             username: None,
             password_file: None,
             password_env: None,
+            bearer_token_file: None,
+            bearer_token_env: None,
+            client_certificate_file: None,
+            client_key_file: None,
             ca_file: None,
         };
         assert_eq!(Log { elasticsearch: Some(index), ..Log::default() }.delay(), Period(120_000));

@@ -18,4 +18,7 @@ pub enum SourceError {
     /// A log without known columns has only files that cannot be read or lack the time field.
     #[error("log {log}: {}: {reason}", file.display())]
     NoColumns { log: String, file: PathBuf, reason: String },
+    /// A log in an index cannot be opened or listed.
+    #[error("log {log}: {reason}")]
+    Index { log: String, reason: String },
 }

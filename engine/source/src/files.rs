@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use glob::{MatchOptions, Pattern};
-use margay_core::digest;
+use margay_core::{TimeRange, digest};
 
 use crate::error::SourceError;
 use crate::spec::LogSpec;
 
-/// A file of a log.
+/// A file of a log, or a stretch of time of an index, which is listed as if it were one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileInfo {
     /// Where it lies.
@@ -19,8 +19,10 @@ pub struct FileInfo {
     /// Changes when the file does: digest of its size, its time of change in nanoseconds, and its first
     /// and last 4 KiB. Stays when the file is moved.
     pub fingerprint: String,
-    /// Length in bytes, as it lies on the disk.
+    /// Length in bytes, as it lies on the disk; of a stretch of an index it is not known.
     pub bytes: u64,
+    /// Of a stretch of an index: the time that its records span. A file has to be read for that.
+    pub span: Option<TimeRange>,
 }
 
 /// Bytes at each end of a file that its fingerprint covers.
@@ -105,7 +107,7 @@ fn info(path: PathBuf) -> FileInfo {
         Ok(found) => found,
         Err(error) => (digest(&[path.as_os_str().as_encoded_bytes(), error.to_string().as_bytes()]), 0),
     };
-    FileInfo { path, fingerprint, bytes }
+    FileInfo { path, fingerprint, bytes, span: None }
 }
 
 fn fingerprint(path: &Path) -> io::Result<(String, u64)> {

@@ -87,7 +87,7 @@ impl<'a> Raw<'a> {
         match self.parsed() {
             Self::Null => return false,
             Self::List(bytes) => json::elements(bytes, &mut |value| {
-                if let Some(text) = value.text() {
+                if let Some(text) = value.ordered(ORDERED_DEPTH_MOST) {
                     visit(&text);
                 }
             }),
@@ -107,6 +107,26 @@ impl<'a> Raw<'a> {
         true
     }
 
+    /// The value as text; entries of objects in the order of their keys, down to `depth`: a cluster that is asked for
+    /// a few fields of a record hands them on in any.
+    fn ordered(self, depth: usize) -> Option<Cow<'a, str>> {
+        let Some(deeper) = depth.checked_sub(1) else { return self.text() };
+        let (mut parts, brackets) = (Vec::new(), if matches!(self, Self::List(_)) { "[]" } else { "{}" });
+        let part = |value: Raw<'a>| match value {
+            Self::Text(bytes) | Self::Escaped(bytes) => format!("\"{}\"", String::from_utf8_lossy(bytes)),
+            value => value.ordered(deeper).map_or_else(|| "null".to_owned(), Cow::into_owned),
+        };
+        match self {
+            Self::List(bytes) => json::elements(bytes, &mut |value| parts.push(part(value))),
+            Self::Object(bytes) => {
+                json::entries(bytes, &mut |key, value| parts.push(format!("{}:{}", part(key), part(value))));
+                parts.sort_unstable();
+            }
+            _ => return self.text(),
+        }
+        Some(Cow::Owned(format!("{}{}{}", &brackets[..1], parts.join(","), &brackets[1..])))
+    }
+
     /// Text that holds a JSON array or object, as CSV has them, becomes what it holds.
     fn parsed(self) -> Self {
         match self {
@@ -122,6 +142,8 @@ impl<'a> Raw<'a> {
     }
 }
 
+/// Objects within objects whose entries are ordered; deeper ones stay as they are.
+const ORDERED_DEPTH_MOST: usize = 8;
 /// Digits that surely fit an `i64`.
 const DIGITS_SAFE: usize = 18;
 /// Digits that an `f64` surely holds exactly.
@@ -190,6 +212,16 @@ mod tests {
         assert_eq!(texts(Raw::Object(br#"{"labels":null}"#)), None);
         assert_eq!(texts(Raw::Object(br#"{"labels":"blue"}"#)), Some(vec!["labels=blue".to_owned()]));
         assert_eq!(texts(Raw::Null), None);
+    }
+
+    #[test]
+    fn objects_of_a_list_are_the_same_text_in_whatever_order_their_keys_come() {
+        let expected = Some(vec![r#"{"a":[{"b":1,"c":null}],"d":"\"x\\n"}"#.to_owned(), "plain".to_owned()]);
+        let one = br#"[ {"d" : "\"x\\n", "a":[ {"c":null ,"b":1} ]}, "plain"]"#;
+        assert_eq!(texts(Raw::List(one)), expected);
+        assert_eq!(texts(Raw::List(br#"[{"a":[{"b":1,"c":null}],"d":"\"x\\n"},"plain"]"#)), expected);
+        let deep = [&b"["[..], &br#"{"a":"#.repeat(100_000), b"1", &b"}".repeat(100_000), b"]"].concat();
+        assert_eq!(texts(Raw::List(&deep)).map(|all| all.len()), Some(1));
     }
 
     #[test]

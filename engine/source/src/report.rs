@@ -1,6 +1,6 @@
 //! What a scan came to.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use margay_core::TimeRange;
 
@@ -20,9 +20,21 @@ pub struct ScanReport {
     pub unfit_values: u64,
     /// Bytes read, as they lie on the disk.
     pub bytes: u64,
-    /// Every file that was asked for, in the order of [`Log::files`](crate::Log::files), then patterns
-    /// that match no file.
+    /// Every file that was asked for, in the order of [`Log::list`](crate::Log::list), then patterns
+    /// that match no file; of a log in an index, the indices.
     pub files: Vec<FileReport>,
+    /// Why a log in an index was not read whole: what the sink was given is not all, and must not be used. What goes
+    /// wrong with a file is in its own report.
+    pub failed: Option<String>,
+}
+
+impl ScanReport {
+    /// Shows bad rows of a file, `lines` of which were read before, as far as there is room.
+    pub(crate) fn note_bad(&mut self, file: &Path, lines: u64, samples: Vec<(u64, String)>) {
+        let room = BAD_SAMPLES_MOST.saturating_sub(self.bad_samples.len());
+        let bad = samples.into_iter().take(room);
+        self.bad_samples.extend(bad.map(|(line, reason)| BadRow { file: file.to_owned(), line: lines + line, reason }));
+    }
 }
 
 /// What reading one file came to.
@@ -45,7 +57,7 @@ pub struct FileReport {
 pub struct BadRow {
     /// The file.
     pub file: PathBuf,
-    /// Line in the file, from 1; in Parquet the row.
+    /// Line in the file, from 1; in Parquet and in an index the row.
     pub line: u64,
     /// What is wrong with it.
     pub reason: String,

@@ -11,7 +11,7 @@ use crate::batch::{Gatherer, Layout, Span, hull, touches};
 use crate::files::{Compression, Encoding, FileInfo, form};
 use crate::json::RowReader;
 use crate::raw::Raw;
-use crate::report::{BAD_SAMPLES_MOST, BadRow, FileReport, ScanReport};
+use crate::report::{BAD_SAMPLES_MOST, FileReport, ScanReport};
 use crate::{csv, ndjson, parquet};
 
 /// Bytes of a plain NDJSON file that one thread takes at once.
@@ -24,7 +24,7 @@ pub struct Scan {
     pub columns: Vec<String>,
     /// Rows whose span shares an instant with this range are given to the sink.
     pub range: TimeRange,
-    /// The files to read; all where there is none.
+    /// The files or stretches to read, as they were listed; all where there is none.
     pub files: Option<Vec<PathBuf>>,
     /// Threads to read with, at least one.
     pub threads: usize,
@@ -53,7 +53,17 @@ pub(crate) struct Task<'a> {
     bytes: AtomicU64,
 }
 
-impl Task<'_> {
+impl<'a> Task<'a> {
+    /// Nothing read yet.
+    pub(crate) fn new(layout: &'a Layout, sink: Sink<'a>, progress: Progress<'a>) -> Self {
+        Self { layout, sink, progress, stopped: AtomicBool::new(false), bytes: AtomicU64::new(0) }
+    }
+
+    /// Bytes read so far.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
     /// Says that `count` bytes were read.
     pub(crate) fn read(&self, count: u64) {
         self.bytes.fetch_add(count, Ordering::Relaxed);
@@ -101,6 +111,18 @@ impl PartReport {
         if self.samples.len() < BAD_SAMPLES_MOST {
             self.samples.push((line, reason.into()));
         }
+    }
+
+    /// Adds what another part came to, whose lines follow.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.rows += other.rows;
+        self.bad_rows += other.bad_rows;
+        let lines = self.lines;
+        self.samples.extend(other.samples.into_iter().map(|(line, reason)| (lines + line, reason)));
+        self.samples.truncate(BAD_SAMPLES_MOST);
+        self.unfit += other.unfit;
+        self.lines += other.lines;
+        self.span = other.span.map_or(self.span, |span| Some(self.span.map_or(span, |known| known.hull(span))));
     }
 
     /// Notes a good row; true where the range wants it.
@@ -172,7 +194,7 @@ pub(crate) fn run(
 ) -> ScanReport {
     let parts: Vec<(usize, Part<'_>)> =
         files.iter().enumerate().flat_map(|(at, file)| parts(file).map(move |part| (at, part))).collect();
-    let task = Task { layout, sink, progress, stopped: AtomicBool::new(false), bytes: AtomicU64::new(0) };
+    let task = Task::new(layout, sink, progress);
     let next = AtomicUsize::new(0);
     let done = Mutex::new(Vec::with_capacity(parts.len()));
     std::thread::scope(|scope| {
@@ -193,7 +215,7 @@ pub(crate) fn run(
     });
     let mut done = done.into_inner().expect("all threads ended");
     done.sort_unstable_by_key(|(at, ..)| *at);
-    merge(files, done.into_iter().map(|(_, file, report)| (file, report)), task.bytes.into_inner())
+    merge(files, done.into_iter().map(|(_, file, report)| (file, report)), task.bytes())
 }
 
 /// Plain NDJSON is read in parts, all else as a whole.
@@ -218,11 +240,8 @@ fn merge(files: &[&FileInfo], parts: impl Iterator<Item = (usize, PartReport)>, 
         file.bad_rows += part.bad_rows;
         file.span = part.span.map_or(file.span, |span| Some(file.span.map_or(span, |known| known.hull(span))));
         file.error = file.error.take().or(part.error);
-        for (line, reason) in part.samples {
-            if report.bad_samples.len() < BAD_SAMPLES_MOST {
-                report.bad_samples.push(BadRow { file: file.path.clone(), line: lines[at] + line, reason });
-            }
-        }
+        let path = file.path.clone();
+        report.note_bad(&path, lines[at], part.samples);
         lines[at] += part.lines;
         report.rows += part.rows;
         report.bad_rows += part.bad_rows;

@@ -49,7 +49,7 @@ fn whole(value: i64, format: TimeFormat) -> Option<i64> {
 
 /// How many units make a millisecond; in `Auto` a number too large for one unit is in the next smaller
 /// one: 1e11 s is the year 5138, 1e11 ms is 1973.
-fn units_per_milli(size: f64, format: TimeFormat) -> Option<f64> {
+pub(crate) fn units_per_milli(size: f64, format: TimeFormat) -> Option<f64> {
     match format {
         TimeFormat::EpochS => Some(0.001),
         TimeFormat::EpochMs => Some(1.0),

@@ -62,7 +62,6 @@ fn log_rules(name: &str, log: &Log, findings: &mut Findings<'_>) {
     }
     if let Some(index) = &log.elasticsearch {
         let key = ["logs", name, "elasticsearch"];
-        findings.warn(&key, "not-available-yet", "logs in Elasticsearch are not available yet".to_owned(), TO_COME);
         login(&key, index, findings);
     }
 }
@@ -111,10 +110,21 @@ fn login(key: &[&str; 3], index: &Elasticsearch, findings: &mut Findings<'_>) {
         index.api_key_env.is_some(),
         index.password_file.is_some(),
         index.password_env.is_some(),
+        index.bearer_token_file.is_some(),
+        index.bearer_token_env.is_some(),
     ];
     if ways.iter().filter(|is_there| **is_there).count() > 1 {
         let message = "more than one secret to log in with".to_owned();
-        let hint = "one of `api_key_file`, `api_key_env`, `password_file` and `password_env`";
+        let hint = "an API key, a password or a token, each from a file or from the environment";
+        findings.key(key, "one-secret", message, hint);
+    }
+    if index.client_certificate_file.is_some() != index.client_key_file.is_some() {
+        let message = "a certificate and its key need each other".to_owned();
+        findings.key(key, "certificate-needs-key", message, "`client_certificate_file` with `client_key_file`");
+    }
+    if index.client_certificate_file.is_some() && index.username.is_some() {
+        let message = "a certificate and a password are two ways to log in".to_owned();
+        let hint = "leave one out; an API key or a token may go with a certificate";
         findings.key(key, "one-secret", message, hint);
     }
     let has_password = index.password_file.is_some() || index.password_env.is_some();
@@ -148,6 +158,14 @@ fn limits(limits: &Limits, findings: &mut Findings<'_>) {
     if limits.query_memory < Limits::QUERY_MEMORY_LEAST {
         let message = format!("a query cannot run in {} bytes", limits.query_memory);
         findings.value(&["limits", "query_memory"], "out-of-range", message, "at least 16MiB");
+    }
+    if limits.pull_time < Period::SECOND {
+        let message = format!("nothing can be read within {}", limits.pull_time);
+        findings.value(&["limits", "pull_time"], "out-of-range", message, "at least 1s");
+    }
+    if limits.pull_bytes < Limits::PULL_BYTES_LEAST {
+        let message = format!("nothing can be read in {} bytes", limits.pull_bytes);
+        findings.value(&["limits", "pull_bytes"], "out-of-range", message, "at least 1MiB");
     }
 }
 

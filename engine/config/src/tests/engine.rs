@@ -26,7 +26,6 @@ fn the_example_of_the_design_is_read_in_full() {
     assert_eq!(
         warnings,
         [
-            ("not-available-yet", 4, 10),
             ("not-available-yet", 12, 5),
             ("not-available-yet", 13, 5),
             ("not-available-yet", 14, 5),
@@ -78,6 +77,18 @@ fn each_rule_of_margay_yaml_is_told_at_its_line() {
         ("sinks:\n  - alertmanager: { url: 'https://me:secret@host' }", "secret-in-url", 4),
         ("sinks:\n  - elasticsearch: { url: 'https://e', index: i, username: me }", "username-needs-password", 4),
         ("sinks:\n  - elasticsearch: { url: 'https://e', index: i, api_key_file: a, api_key_env: b }", "one-secret", 4),
+        (
+            "sinks:\n  - elasticsearch: { url: 'https://e', index: i, bearer_token_file: a, api_key_env: b }",
+            "one-secret",
+            4,
+        ),
+        (
+            "sinks:\n  - elasticsearch: { url: 'https://e', index: i, client_certificate_file: a }",
+            "certificate-needs-key",
+            4,
+        ),
+        ("limits: { pull_time: 0s }", "out-of-range", 3),
+        ("limits: { pull_bytes: 1kB }", "out-of-range", 3),
         ("response: { quarantine: { max_active: 0 } }", "out-of-range", 3),
         ("response: { quarantine: { mode: live } }", "unknown-value", 3),
         ("limits:\n  query_timeout: 10ms", "out-of-range", 4),

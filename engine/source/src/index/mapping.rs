@@ -1,0 +1,202 @@
+//! Which indices a name stands for, and what their fields are.
+
+use std::collections::BTreeMap;
+
+use elasticsearch::http::Method;
+use serde_json::{Map, Value};
+
+use super::client::{Ask, Client, Fault};
+use crate::column::{Column, Columns, Kind, TimeFields};
+use crate::spec::TimeFormat;
+
+/// Fields of an index that are looked at, at most.
+const FIELDS_MOST: usize = 10_000;
+
+/// An index by its own name, not by an alias or a pattern.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Concrete {
+    pub(crate) name: String,
+    /// Types of its fields; those of objects have dotted names.
+    pub(crate) fields: BTreeMap<String, String>,
+}
+
+/// A field with times and how the server orders them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TimeIn<'a> {
+    pub(crate) field: &'a str,
+    /// Whether the server knows that it is a time; otherwise it is a number.
+    pub(crate) is_date: bool,
+}
+
+/// The indices that `pattern` stands for now, by name.
+///
+/// # Errors
+/// One is missing, a pattern stands for none, or the server cannot be asked.
+pub(crate) fn resolve(client: &Client, pattern: &str) -> Result<Vec<Concrete>, Fault> {
+    let path = format!("/{}/_mapping?ignore_unavailable=false&allow_no_indices=false", encoded(pattern));
+    let answer = client.json(Ask { method: Method::Get, path: &path, body: None })?;
+    let Value::Object(indices) = answer else { return Err(Fault::passing("the answer is no list of indices")) };
+    if indices.is_empty() {
+        return Err(Fault::lasting("no index has this name"));
+    }
+    let concrete = indices.into_iter().map(|(name, index)| {
+        let mut fields = BTreeMap::new();
+        if let Some(properties) = index["mappings"]["properties"].as_object() {
+            walk("", properties, &mut fields);
+        }
+        Concrete { name, fields }
+    });
+    let mut concrete: Vec<Concrete> = concrete.collect();
+    concrete.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(concrete)
+}
+
+/// Adds the fields of an object; an alias has the type of what it stands for where that is seen first.
+fn walk(prefix: &str, properties: &Map<String, Value>, fields: &mut BTreeMap<String, String>) {
+    for (name, field) in properties {
+        if fields.len() >= FIELDS_MOST {
+            return;
+        }
+        let name = format!("{prefix}{name}");
+        match (field["type"].as_str(), field["properties"].as_object()) {
+            (None | Some("object"), Some(inner)) => walk(&format!("{name}."), inner, fields),
+            (Some(kind), _) => drop(fields.insert(name, kind.to_owned())),
+            _ => {}
+        }
+    }
+}
+
+impl Concrete {
+    /// The first of `paths` that the index has.
+    ///
+    /// # Errors
+    /// It has none, or the one that it has cannot be ordered by time.
+    pub(crate) fn time<'a>(&self, paths: &'a [String]) -> Result<Option<TimeIn<'a>>, Fault> {
+        let found = paths.iter().find_map(|path| Some((path, self.fields.get(path)?)));
+        let Some((field, kind)) = found else { return Ok(None) };
+        match &kind[..] {
+            "date" | "date_nanos" => Ok(Some(TimeIn { field, is_date: true })),
+            "long" | "integer" | "double" | "float" | "unsigned_long" => Ok(Some(TimeIn { field, is_date: false })),
+            other => Err(Fault::lasting(format!(
+                "index {}: `{field}` is mapped as {other}, in which no time can be looked for",
+                self.name
+            ))),
+        }
+    }
+}
+
+/// The columns of a declared log: the fields of all its indices, in alphabetical order.
+///
+/// # Errors
+/// Two indices have different types for a field.
+pub(crate) fn columns(indices: &[Concrete], time: TimeFields) -> Result<Columns, Fault> {
+    let mut kinds: BTreeMap<&str, (Kind, &str)> = BTreeMap::new();
+    for index in indices {
+        for (field, kind) in index.fields.iter().filter_map(|(field, kind)| Some((field, kind_of(kind)?))) {
+            let (known, first) = *kinds.entry(field).or_insert((kind, &index.name));
+            let both = merged(known, kind).ok_or_else(|| {
+                let name = &index.name;
+                Fault::lasting(format!("`{field}` has one type in index {first} and another in index {name}"))
+            })?;
+            kinds.insert(field, (both, first));
+        }
+    }
+    for name in time.start.iter().chain(&time.end) {
+        kinds.insert(name, (Kind::Time, ""));
+    }
+    let columns = kinds.into_iter().map(|(name, (kind, _))| Column {
+        name: name.to_owned(),
+        kind,
+        additive: false,
+        paths: vec![name.to_owned()],
+    });
+    Ok(Columns { columns: columns.collect(), time, signs_are_null: false })
+}
+
+/// What the values of a mapped field are; `None` for what is no value.
+fn kind_of(mapped: &str) -> Option<Kind> {
+    Some(match mapped {
+        "long" | "integer" | "short" | "byte" | "unsigned_long" => Kind::Int,
+        "double" | "float" | "half_float" | "scaled_float" => Kind::Float,
+        "date" | "date_nanos" => Kind::Time,
+        "boolean" => Kind::Bool,
+        "nested" | "flattened" => Kind::List,
+        "alias" | "join" | "percolator" => return None,
+        _ => Kind::Text,
+    })
+}
+
+fn merged(one: Kind, other: Kind) -> Option<Kind> {
+    match (one, other) {
+        (one, other) if one == other => Some(one),
+        (Kind::Int | Kind::Float, Kind::Int | Kind::Float) => Some(Kind::Float),
+        _ => None,
+    }
+}
+
+/// How a log that is only declared says its time.
+pub(crate) fn declared(time_field: &str, end_field: Option<&String>, format: TimeFormat) -> TimeFields {
+    TimeFields { start: vec![time_field.to_owned()], end: end_field.into_iter().cloned().collect(), format }
+}
+
+/// A name of an index as part of a path.
+pub(crate) fn encoded(name: &str) -> String {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.*,".contains(byte);
+    name.bytes().map(|byte| if plain(&byte) { char::from(byte).into() } else { format!("%{byte:02X}") }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn index(name: &str, properties: Value) -> Concrete {
+        let mut fields = BTreeMap::new();
+        walk("", properties.as_object().unwrap(), &mut fields);
+        Concrete { name: name.to_owned(), fields }
+    }
+
+    fn time() -> TimeFields {
+        declared("ts", None, TimeFormat::Auto)
+    }
+
+    #[test]
+    fn fields_of_objects_have_dotted_names_and_whole_numbers_give_way_to_fractions() {
+        let one =
+            index("a", json!({ "ts": { "type": "date" }, "http": { "properties": { "bytes": { "type": "long" } } } }));
+        let other = index(
+            "b",
+            json!({ "ts": { "type": "date" }, "http": { "properties": { "bytes": { "type": "double" } } } }),
+        );
+        let columns = columns(&[one, other], time()).unwrap();
+        let kinds: Vec<(&str, Kind)> = columns.columns.iter().map(|column| (&column.name[..], column.kind)).collect();
+        assert_eq!(kinds, [("http.bytes", Kind::Float), ("ts", Kind::Time)]);
+    }
+
+    #[test]
+    fn a_field_with_two_types_is_named_with_both_indices() {
+        let one = index("a", json!({ "x": { "type": "long" } }));
+        let other = index("b", json!({ "x": { "type": "keyword" } }));
+        let fault = columns(&[one, other], time()).unwrap_err();
+        assert_eq!(fault.message, "`x` has one type in index a and another in index b");
+    }
+
+    #[test]
+    fn a_time_that_is_text_is_refused() {
+        let text = index("a", json!({ "ts": { "type": "keyword" } }));
+        assert!(text.time(&["ts".to_owned()]).unwrap_err().message.contains("mapped as keyword"));
+        let later = index("a", json!({ "@timestamp": { "type": "date" } }));
+        let paths = ["ts".to_owned(), "@timestamp".to_owned()];
+        assert_eq!(later.time(&paths).unwrap(), Some(TimeIn { field: "@timestamp", is_date: true }));
+        assert_eq!(later.time(&["ts".to_owned()]).unwrap(), None);
+    }
+
+    #[test]
+    fn a_name_cannot_leave_its_place_in_the_path() {
+        assert_eq!(encoded("tigera_secure_ee_flows.*,b-2"), "tigera_secure_ee_flows.*,b-2");
+        assert_eq!(encoded("a/../_all?x"), "a%2F..%2F_all%3Fx");
+    }
+}

@@ -1,0 +1,333 @@
+//! Reads the records of one index: a fixed state of it, in slices side by side, page after page, and all or nothing.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Instant;
+
+use elasticsearch::http::Method;
+use margay_core::{Time, TimeRange};
+use serde_json::{Value, json};
+
+use super::client::{Ask, Client, Fault};
+use super::flavour::Flavour;
+use super::listing::Timed;
+use super::mapping::encoded;
+use super::page::{self, Page};
+use super::spec::PullLimits;
+use crate::batch::Gatherer;
+use crate::json::RowReader;
+use crate::raw::Raw;
+use crate::scan::{PartReport, Task};
+
+/// Records of a page.
+const PAGE_ROWS: u64 = 5_000;
+/// How long the server keeps a point in time or a scroll for the next page.
+const KEEP_ALIVE: &str = "3m";
+/// Ranges of time that one search asks for at most; servers take 1,024 conditions.
+pub(crate) const RANGES_MOST: usize = 500;
+
+/// What is wanted of an index.
+pub(crate) struct Pull<'a> {
+    pub(crate) client: &'a Client,
+    pub(crate) flavour: Flavour,
+    pub(crate) index: &'a Timed,
+    /// Stretches to read, in order and apart from each other; all of the range where there are none.
+    pub(crate) stretches: &'a [TimeRange],
+    /// How many searches share the work.
+    pub(crate) slices: usize,
+    pub(crate) spent: &'a Spent,
+}
+
+/// What a scan has used of its limits, over all indices.
+pub(crate) struct Spent {
+    limits: PullLimits,
+    began: Instant,
+    rows: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Spent {
+    /// Nothing yet.
+    pub(crate) fn new(limits: PullLimits) -> Self {
+        Self { limits, began: Instant::now(), rows: AtomicU64::new(0), bytes: AtomicU64::new(0) }
+    }
+
+    /// # Errors
+    /// There are more rows to come than the limit.
+    fn rows(&self, count: u64) -> Result<(), Fault> {
+        let all = self.rows.fetch_add(count, Ordering::Relaxed) + count;
+        let most = self.limits.rows;
+        if all <= most {
+            return Ok(());
+        }
+        Err(Fault::lasting(format!(
+            "there are at least {all} rows to read, {} more than `limits.pull_rows`",
+            all - most
+        )))
+    }
+
+    /// # Errors
+    /// More bytes came, or more time went by, than the limit.
+    fn page(&self, bytes: u64) -> Result<(), Fault> {
+        let all = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if all > self.limits.bytes {
+            return Err(Fault::lasting(format!(
+                "{all} bytes came and it is not the end: more than `limits.pull_bytes`"
+            )));
+        }
+        if self.began.elapsed() > self.limits.time {
+            let rows = self.rows.load(Ordering::Relaxed);
+            return Err(Fault::lasting(format!("{rows} rows take longer to read than `limits.pull_time`")));
+        }
+        Ok(())
+    }
+}
+
+/// Reads all there is, on a thread for each slice.
+///
+/// # Errors
+/// Anything is amiss: what was handed on is not all, and must not be used.
+pub(crate) fn run(pull: &Pull<'_>, task: &Task<'_>) -> Result<PartReport, Fault> {
+    let point = open(pull)?;
+    let next = AtomicUsize::new(0);
+    let done: Mutex<Vec<Result<PartReport, Fault>>> = Mutex::default();
+    std::thread::scope(|scope| {
+        for _ in 0..pull.slices {
+            scope.spawn(|| {
+                let slice = next.fetch_add(1, Ordering::Relaxed);
+                let read = Slice::new(pull, task, slice).read(point.as_deref());
+                done.lock().expect("no panic while held").push(read);
+            });
+        }
+    });
+    if let Some(point) = &point {
+        close(pull, point);
+    }
+    let mut report = PartReport::default();
+    for slice in done.into_inner().expect("all threads ended") {
+        report.add(slice?);
+    }
+    Ok(report)
+}
+
+/// A fixed state of the index, where the server has such a thing.
+fn open(pull: &Pull<'_>) -> Result<Option<String>, Fault> {
+    let (path, key) = match pull.flavour {
+        Flavour::Scroll => return Ok(None),
+        Flavour::Elasticsearch => ("_pit", "id"),
+        Flavour::OpenSearch => ("_search/point_in_time", "pit_id"),
+    };
+    let path = format!("/{}/{path}?keep_alive={KEEP_ALIVE}", encoded(&pull.index.name));
+    let answer = pull.client.json(Ask { method: Method::Post, path: &path, body: None })?;
+    let point = answer[key].as_str().ok_or_else(|| Fault::lasting("it opened no point in time"))?;
+    Ok(Some(point.to_owned()))
+}
+
+/// Lets go of what the server keeps; it would do so by itself after a while.
+fn close(pull: &Pull<'_>, handle: &str) {
+    let (path, body) = match pull.flavour {
+        Flavour::Scroll => ("/_search/scroll", json!({ "scroll_id": [handle] })),
+        Flavour::Elasticsearch => ("/_pit", json!({ "id": handle })),
+        Flavour::OpenSearch => ("/_search/point_in_time", json!({ "pit_id": [handle] })),
+    };
+    let ask = Ask { method: Method::Delete, path, body: Some(&body) };
+    if let Err(fault) = pull.client.ask_once(ask, &|_| Ok(())) {
+        tracing::debug!(index = pull.index.name, fault = fault.message, "not let go of");
+    }
+}
+
+/// One of the searches that share an index.
+struct Slice<'a> {
+    pull: &'a Pull<'a>,
+    task: &'a Task<'a>,
+    number: usize,
+    reader: RowReader,
+    gatherer: Gatherer<'a>,
+    report: PartReport,
+}
+
+impl<'a> Slice<'a> {
+    fn new(pull: &'a Pull<'a>, task: &'a Task<'a>, number: usize) -> Self {
+        let (reader, gatherer) = (RowReader::new(task.layout.paths.clone()), Gatherer::new(task.layout));
+        Self { pull, task, number, reader, gatherer, report: PartReport::default() }
+    }
+
+    fn read(mut self, point: Option<&str>) -> Result<PartReport, Fault> {
+        match point {
+            Some(point) => self.search_after(point.to_owned())?,
+            None => self.scroll()?,
+        }
+        if let Some(batch) = self.gatherer.take() {
+            self.task.give(batch);
+        }
+        self.report.unfit = self.gatherer.unfit;
+        Ok(self.report)
+    }
+
+    /// Pages through a point in time: each page can be asked for again.
+    fn search_after(&mut self, mut point: String) -> Result<(), Fault> {
+        let (mut body, mut last): (Value, Option<String>) = (self.body(), None);
+        body["sort"] = json!(["_shard_doc"]);
+        let (mut total, mut seen) = (None::<u64>, 0);
+        loop {
+            body["pit"] = json!({ "id": point, "keep_alive": KEEP_ALIVE });
+            body["track_total_hits"] = json!(total.is_none());
+            if let Some(last) = &last {
+                body["search_after"] = place(last)?;
+            }
+            let (bytes, records, page) = self.pull.client.ask(post("/_search", &body), &looked_at)?;
+            let all = match total {
+                Some(all) => all,
+                None => *total.insert(self.total(&page)?),
+            };
+            self.rows(&bytes, &records)?;
+            seen += page.hits;
+            if page.hits == 0 || seen >= all || self.task.is_stopped() {
+                return self.compare(seen, all);
+            }
+            last = Some(page.last.ok_or_else(|| Fault::lasting("a page does not say where the next begins"))?);
+            point = page.handle.unwrap_or(point);
+        }
+    }
+
+    /// Pages through a scroll: its next page can be had only once.
+    fn scroll(&mut self) -> Result<(), Fault> {
+        let mut body = self.body();
+        body["sort"] = json!(["_doc"]);
+        body["track_total_hits"] = json!(true);
+        let path = format!("/{}/_search?scroll={KEEP_ALIVE}", encoded(&self.pull.index.name));
+        let (mut bytes, mut records, mut page) = self.pull.client.ask(post(&path, &body), &looked_at)?;
+        let (total, mut seen) = (self.total(&page)?, 0);
+        loop {
+            let handle = page.handle.take().ok_or_else(|| Fault::lasting("a page comes without its scroll"))?;
+            let mut outcome = self.rows(&bytes, &records);
+            seen += page.hits;
+            if outcome.is_ok() && (page.hits == 0 || seen >= total || self.task.is_stopped()) {
+                close(self.pull, &handle);
+                return self.compare(seen, total);
+            }
+            let body = json!({ "scroll": KEEP_ALIVE, "scroll_id": handle });
+            let next = outcome.and_then(|()| self.pull.client.ask_once(post("/_search/scroll", &body), &looked_at));
+            outcome = match next {
+                Ok(next) => {
+                    (bytes, records, page) = next;
+                    Ok(())
+                }
+                Err(fault) => Err(fault),
+            };
+            if let Err(fault) = outcome {
+                close(self.pull, &handle);
+                return Err(fault);
+            }
+        }
+    }
+
+    fn body(&self) -> Value {
+        let Pull { index, stretches, slices, .. } = self.pull;
+        let mut filter = touching(index, self.task.layout.range);
+        if !stretches.is_empty() {
+            let any: Vec<Value> = stretches.iter().map(|stretch| index.start.within(*stretch)).collect();
+            filter.push(json!({ "bool": { "should": any, "minimum_should_match": 1 } }));
+        }
+        let mut fields = self.task.layout.paths.slots().to_vec();
+        fields.sort_unstable();
+        fields.dedup();
+        let mut body = json!({
+            "size": PAGE_ROWS, "_source": fields, "query": { "bool": { "filter": filter } }, "timeout": "50s",
+        });
+        if *slices > 1 {
+            body["slice"] = json!({ "id": self.number, "max": slices });
+        }
+        body
+    }
+
+    fn total(&self, page: &Page) -> Result<u64, Fault> {
+        let total = page.total.ok_or_else(|| Fault::lasting("it does not count what it found"))?;
+        self.pull.spent.rows(total)?;
+        Ok(total)
+    }
+
+    fn compare(&self, seen: u64, total: u64) -> Result<(), Fault> {
+        if seen == total || self.task.is_stopped() {
+            return Ok(());
+        }
+        Err(Fault::lasting(format!("{seen} rows came of the {total} that it found")))
+    }
+
+    fn rows(&mut self, bytes: &[u8], records: &[(usize, usize)]) -> Result<(), Fault> {
+        self.pull.spent.page(bytes.len() as u64)?;
+        self.task.read(bytes.len() as u64);
+        let mut slots = vec![Raw::Null; self.task.layout.paths.slots().len()];
+        for (start, end) in records {
+            self.report.lines += 1;
+            slots.fill(Raw::Null);
+            if let Err(broken) = self.reader.read(&bytes[*start..*end], &mut slots) {
+                self.report.bad(self.report.lines, format!("broken JSON: {}", broken.0));
+                continue;
+            }
+            match self.gatherer.span(&slots) {
+                Err(reason) => self.report.bad(self.report.lines, reason),
+                Ok(span) => {
+                    self.check(Time(span.0))?;
+                    if self.report.good(span, &self.task.layout.range) {
+                        self.gatherer.push(span, &slots);
+                    }
+                }
+            }
+            if self.gatherer.is_full()
+                && let Some(batch) = self.gatherer.take()
+            {
+                self.task.give(batch);
+            }
+        }
+        Ok(())
+    }
+
+    /// # Errors
+    /// The record lies in another stretch than the one in which the server found it: they read its time differently,
+    /// and stretches that seem complete are not.
+    fn check(&self, start: Time) -> Result<(), Fault> {
+        let stretches = self.pull.stretches;
+        let at = stretches.partition_point(|stretch| stretch.end <= start);
+        if stretches.is_empty() || stretches.get(at).is_some_and(|stretch| stretch.contains(start)) {
+            return Ok(());
+        }
+        let field = &self.pull.index.start.field;
+        Err(Fault::lasting(format!(
+            "`{field}` is {start} in a record that the index has at another time: its mapping reads the field otherwise"
+        )))
+    }
+}
+
+/// Conditions on records that share an instant with a range, as [`crate::batch::touches`] has it.
+fn touching(index: &Timed, range: TimeRange) -> Vec<Value> {
+    let until = TimeRange { start: Time::MIN, end: range.end };
+    let Some(end) = index.end.as_ref().filter(|_| range.start > Time::MIN) else {
+        return vec![index.start.within(range)];
+    };
+    let from: Vec<Value> =
+        vec![index.start.within(TimeRange { start: range.start, end: Time::MAX }), end.after(range.start)];
+    vec![index.start.within(until), json!({ "bool": { "should": from, "minimum_should_match": 1 } })]
+}
+
+fn post<'a>(path: &'a str, body: &'a Value) -> Ask<'a> {
+    Ask { method: Method::Post, path, body: Some(body) }
+}
+
+/// The answer, where its records stand in it, and what stands around them.
+type Looked = (Vec<u8>, Vec<(usize, usize)>, Page);
+
+fn looked_at(bytes: Vec<u8>) -> Result<Looked, Fault> {
+    let mut records = Vec::with_capacity(PAGE_ROWS as usize);
+    let origin = bytes.as_ptr() as usize;
+    let page = page::read(&bytes, &mut |record| {
+        let start = record.as_ptr() as usize - origin;
+        records.push((start, start + record.len()));
+    })?;
+    Ok((bytes, records, page))
+}
+
+/// Where the last page ended, as the next one is asked for.
+fn place(values: &str) -> Result<Value, Fault> {
+    serde_json::from_str(values).map_err(|_| Fault::lasting("a page says in an odd way where the next begins"))
+}
