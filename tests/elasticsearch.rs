@@ -67,8 +67,8 @@ fn fill(server: &Server, prefix: &str, log: &str, lines: &[String]) {
     }
 }
 
-/// Every file below a folder and what it holds.
-fn contents(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+/// Every file below a folder, and what it holds.
+pub fn contents(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
     let mut folders = vec![dir.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -121,7 +121,7 @@ features: { hits: sum(hits) }
 model: { limit: { above: 50 } }
 ";
 
-fn web(server: &Server, index: &str) -> Home {
+pub fn web(server: &Server, index: &str) -> Home {
     let place = format!("elasticsearch: {{ url: \"{}\", index: \"{index}\" }}", server.url);
     let logs = format!("logs:\n  web: {{ {place}, time: {{ field: ts }} }}\n");
     let home = Home::with(&format!("{logs}sinks:\n  - file: {{ path: alerts.ndjson }}\n"));
@@ -129,9 +129,31 @@ fn web(server: &Server, index: &str) -> Home {
     home
 }
 
-fn record(minute: i64, hits: i64) -> String {
+pub fn record(minute: i64, hits: i64) -> String {
     let time = margay_core::Time(1_793_577_600_000 + minute * 60_000);
     json!({ "ts": time.to_string(), "app": "web", "hits": hits }).to_string()
+}
+
+#[test]
+fn check_compares_detectors_with_the_newest_records_only_when_it_is_asked_to() {
+    let test = "check_compares_detectors_with_the_newest_records_only_when_it_is_asked_to";
+    for cluster in Cluster::ALL {
+        let Some(server) = cluster.start(test) else { continue };
+        server.index("gaps-1", &[&record(0, 1), r#"{"ts":"2026-11-02T00:01:00Z","gone":1}"#]);
+        let mapping = r#"{"properties":{"empty":{"type":"long"}}}"#;
+        server.ask("PUT", "/gaps-1/_mapping", mapping);
+        let home = web(&server, "gaps-*");
+        home.write("detectors.d/hits.yaml", HITS.replace("hits: sum(hits)", "hits: sum(hits), none: sum(empty)"));
+        let quiet = home.margay(&["check"]).expect(0);
+        assert!(quiet.stdout.is_empty(), "{}", quiet.stdout);
+        let said = home.margay(&["check", "--source"]).expect(0).stdout;
+        assert!(said.contains("have no `empty`") && !said.contains("no `hits`"), "{cluster:?}: {said}");
+        home.write("detectors.d/hits.yaml", HITS.replace("sum(hits)", "sum(hitz)"));
+        let said = home.margay(&["check", "--source"]).expect(3).stdout;
+        assert!(said.contains("hitz"), "{cluster:?}: {said}");
+        let absent = web(&server, "no-such").margay(&["check", "--source"]).expect(3).stdout;
+        assert!(absent.contains("log-unreadable") && absent.contains("no-such"), "{cluster:?}: {absent}");
+    }
 }
 
 fn statuses(home: &Home) -> Vec<String> {

@@ -13,6 +13,7 @@ mod detector_docs;
 mod detectors;
 mod elasticsearch;
 mod examples;
+mod faults;
 mod files;
 mod import;
 mod init;

@@ -89,7 +89,8 @@ impl Server {
         assert_eq!(answer["errors"], false, "{}", answer["items"][0]);
     }
 
-    fn send(&self, method: &str, path: &str, body: String) -> (u16, String) {
+    /// The answer to a request, whatever it is.
+    pub fn send(&self, method: &str, path: &str, body: String) -> (u16, String) {
         static RUNTIME: OnceLock<Runtime> = OnceLock::new();
         let runtime = RUNTIME.get_or_init(|| Runtime::new().unwrap());
         runtime.block_on(async {

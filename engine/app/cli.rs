@@ -140,6 +140,9 @@ pub struct CheckArgs {
     /// Detector files or folders; without any, everything that margay.yaml names.
     #[arg(value_hint = ValueHint::AnyPath)]
     pub paths: Vec<PathBuf>,
+    /// Also asks the logs: compares what detectors read with the newest records.
+    #[arg(long)]
+    pub source: bool,
     /// Form of the problems.
     #[arg(long, value_enum)]
     pub format: Option<CheckFormat>,

@@ -3,6 +3,7 @@
 pub mod github;
 pub mod junit;
 pub mod sarif;
+pub mod source;
 
 use std::borrow::Cow;
 use std::path::Path;

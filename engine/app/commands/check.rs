@@ -16,6 +16,9 @@ pub fn run(cli: &Cli, args: &CheckArgs) -> anyhow::Result<Exit> {
     let loaded = load(cli, args);
     let mut problems = lint::problems(&loaded);
     problems.extend(upkeep::problems(&loaded, now()));
+    if args.source {
+        problems.extend(lint::source::problems(&loaded));
+    }
     let format = args.format.unwrap_or(match cli.output {
         Output::Text => CheckFormat::Text,
         Output::Json => CheckFormat::Json,

@@ -86,17 +86,6 @@ impl Log {
         }
     }
 
-    /// Columns among `wanted` for which the index has no field; files are not looked at.
-    ///
-    /// # Errors
-    /// The cluster cannot be asked, or no index has the name.
-    pub fn gaps(&self, wanted: &[String]) -> Result<Vec<String>, SourceError> {
-        match &self.place {
-            Place::Files { .. } => Ok(Vec::new()),
-            Place::Index(index) => index.gaps(&self.columns, wanted),
-        }
-    }
-
     /// What the index was connected with; `None` for files.
     #[must_use]
     pub fn index(&self) -> Option<&IndexSpec> {

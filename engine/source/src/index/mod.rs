@@ -79,18 +79,6 @@ impl Index {
         Ok(found)
     }
 
-    /// Fields that none of the indices has, of columns that are asked for.
-    ///
-    /// # Errors
-    /// The cluster cannot be asked, or no index has the name.
-    pub(crate) fn gaps(&self, columns: &Columns, wanted: &[String]) -> Result<Vec<String>, SourceError> {
-        let failed = |fault: Fault| SourceError::Index { log: self.spec.name.clone(), reason: self.told(&fault) };
-        let indices = mapping::resolve(&self.client, &self.spec.index).map_err(failed)?;
-        let is_there = |path: &String| indices.iter().any(|index| index.fields.contains_key(path));
-        let missing = columns.columns.iter().filter(|column| wanted.contains(&column.name));
-        Ok(missing.filter(|column| !column.paths.iter().any(is_there)).map(|column| column.name.clone()).collect())
-    }
-
     /// Reads the chosen stretches, or all that touches the range of the layout.
     pub(crate) fn scan(
         &self,
