@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use margay_core::{Alert, TimeRange};
-use redb::{ReadableTable, TableDefinition, WriteTransaction};
+use redb::{ReadableTable, Table, TableDefinition, WriteTransaction};
 
 use crate::labels::Label;
 use crate::records::{ActiveQuarantine, DetectorRecord, Dirty, Ingested};
 use crate::state::{
-    ALERTS, DETECTORS, DIRTY, INCIDENTS, INGESTED, LABELS, OUTBOX, QUARANTINES, SINGLES, STATUSES, StateError, failed,
-    json,
+    ALERTS, DETECTORS, DIRTY, INCIDENTS, INGESTED, LABELS, OUTBOX, PLACES, QUARANTINES, SINGLES, STATUSES, StateError,
+    failed, json,
 };
 
 /// A transaction.
@@ -94,10 +94,8 @@ impl Change<'_> {
         let bytes = json(alert);
         self.put(ALERTS, &alert.id, &bytes)?;
         if deliver {
-            let mut outbox =
-                self.transaction.open_table(OUTBOX).map_err(|source| failed(self.path, "writing", source))?;
-            let last = outbox.last().map_err(|source| failed(self.path, "writing", source))?;
-            let next = last.map_or(0, |(number, _)| number.value() + 1);
+            let next = self.next()?;
+            let mut outbox = self.outbox()?;
             outbox.insert(next, &bytes[..]).map_err(|source| failed(self.path, "writing", source))?;
         }
         Ok(())
@@ -121,21 +119,120 @@ impl Change<'_> {
         Ok(())
     }
 
-    /// Takes acknowledged alerts out of the outbox.
+    /// From now on the outbox is for these sinks. A new one begins with the oldest alert that is still there.
     ///
     /// # Errors
     /// The store fails.
-    pub fn acknowledge(&self, numbers: &[u64]) -> Result<(), StateError> {
-        let mut outbox = self.transaction.open_table(OUTBOX).map_err(|source| failed(self.path, "writing", source))?;
-        for number in numbers {
-            outbox.remove(number).map_err(|source| failed(self.path, "writing", source))?;
+    pub fn address(&self, sinks: &[&str]) -> Result<(), StateError> {
+        let next = self.next()?;
+        let outbox = self.outbox()?;
+        let oldest = outbox.first().map_err(|source| failed(self.path, "reading", source))?;
+        let oldest = oldest.map_or(next, |(number, _)| number.value());
+        let mut places = self.places()?;
+        places.retain(|sink, _| sinks.contains(&sink)).map_err(|source| failed(self.path, "writing", source))?;
+        for sink in sinks {
+            let known = places.get(sink).map_err(|source| failed(self.path, "reading", source))?.is_some();
+            if !known {
+                places.insert(sink, oldest).map_err(|source| failed(self.path, "writing", source))?;
+            }
         }
         Ok(())
+    }
+
+    /// Notes that a sink took everything up to this number. What all took leaves the outbox.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub fn acknowledge(&self, sink: &str, number: u64) -> Result<(), StateError> {
+        let mut places = self.places()?;
+        places.insert(sink, number + 1).map_err(|source| failed(self.path, "writing", source))?;
+        let slowest = lowest(&places).map_err(|source| failed(self.path, "reading", source))?.unwrap_or(0);
+        let mut outbox = self.outbox()?;
+        outbox.retain_in(..slowest, |_, _| false).map_err(|source| failed(self.path, "writing", source))
+    }
+
+    /// The number of the next alert: never one that a sink has passed already.
+    fn next(&self) -> Result<u64, StateError> {
+        let mut next = 0;
+        for entry in self.places()?.iter().map_err(|source| failed(self.path, "reading", source))? {
+            let (_, place) = entry.map_err(|source| failed(self.path, "reading", source))?;
+            next = next.max(place.value());
+        }
+        let outbox = self.outbox()?;
+        let last = outbox.last().map_err(|source| failed(self.path, "reading", source))?;
+        Ok(last.map_or(next, |(number, _)| next.max(number.value() + 1)))
+    }
+
+    fn outbox(&self) -> Result<Table<'_, u64, &'static [u8]>, StateError> {
+        self.transaction.open_table(OUTBOX).map_err(|source| failed(self.path, "writing", source))
+    }
+
+    fn places(&self) -> Result<Table<'_, &'static str, u64>, StateError> {
+        self.transaction.open_table(PLACES).map_err(|source| failed(self.path, "writing", source))
     }
 
     fn put(&self, table: TableDefinition<&str, &[u8]>, key: &str, bytes: &[u8]) -> Result<(), StateError> {
         let mut table = self.transaction.open_table(table).map_err(|source| failed(self.path, "writing", source))?;
         table.insert(key, bytes).map_err(|source| failed(self.path, "writing", source))?;
         Ok(())
+    }
+}
+
+fn lowest(places: &Table<'_, &'static str, u64>) -> Result<Option<u64>, redb::StorageError> {
+    let mut lowest = None;
+    for entry in places.iter()? {
+        let place = entry?.1.value();
+        lowest = Some(lowest.map_or(place, |least: u64| least.min(place)));
+    }
+    Ok(lowest)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use crate::commands::sink::test_alert;
+    use crate::state::State;
+
+    #[test]
+    fn each_sink_has_its_own_place_and_what_all_took_is_gone() {
+        let state = State::in_memory().unwrap();
+        let put = |id: &str| {
+            let change = state.write().unwrap();
+            change
+                .put_alert(&margay_core::Alert { id: id.to_owned(), ..test_alert("x", margay_core::Time(0)) }, true)
+                .unwrap();
+            change.commit().unwrap();
+        };
+        let address = |sinks: &[&str]| {
+            let change = state.write().unwrap();
+            change.address(sinks).unwrap();
+            change.commit().unwrap();
+        };
+        let waits = |sink: &str| -> Vec<(u64, String)> {
+            state.outbox(sink, 9).unwrap().into_iter().map(|(number, alert)| (number, alert.id)).collect()
+        };
+        let acknowledge = |sink: &str, number| {
+            let change = state.write().unwrap();
+            change.acknowledge(sink, number).unwrap();
+            change.commit().unwrap();
+        };
+        put("a");
+        address(&["fast", "slow"]);
+        put("b");
+        acknowledge("fast", 1);
+        assert_eq!(waits("fast"), []);
+        assert_eq!(waits("slow"), [(0, "a".to_owned()), (1, "b".to_owned())]);
+        acknowledge("slow", 0);
+        address(&["fast", "slow", "new"]);
+        assert_eq!(waits("new"), [(1, "b".to_owned())], "a new sink gets what is still there");
+        assert_eq!(state.waiting().unwrap(), [("fast".into(), 0), ("new".into(), 1), ("slow".into(), 1)].into());
+        acknowledge("slow", 1);
+        acknowledge("new", 1);
+        put("c");
+        assert_eq!(waits("fast"), [(2, "c".to_owned())], "numbers go on when the outbox was empty");
+        address(&["fast"]);
+        acknowledge("fast", 2);
+        assert_eq!(waits("slow"), [], "what a removed sink did not take is gone");
     }
 }

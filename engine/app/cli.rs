@@ -74,6 +74,12 @@ pub enum Command {
     Alerts(AlertsArgs),
     /// Write a silence file: alerts that are kept and counted, but not delivered for a while.
     Silence(SilenceArgs),
+    /// Ask sinks.
+    Sink {
+        /// What to ask.
+        #[command(subcommand)]
+        command: SinkCommand,
+    },
     /// Say whether an alert was real: that tunes thresholds, and keeps real incidents out of training.
     Label(LabelArgs),
     /// Convert rules of another tool to detectors, and list what cannot be converted.
@@ -96,6 +102,16 @@ pub enum Command {
     },
     /// Print the manual page.
     Man,
+}
+
+/// What can be asked of sinks.
+#[derive(Debug, Subcommand)]
+pub enum SinkCommand {
+    /// Send a test alert, and say whether it was taken: 2 where it was not.
+    Test {
+        /// Name of the sink, or its kind where it has none; left out, every sink.
+        name: Option<String>,
+    },
 }
 
 /// Documents that have a schema.

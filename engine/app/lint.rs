@@ -8,7 +8,7 @@ pub mod source;
 use std::borrow::Cow;
 use std::path::Path;
 
-use margay_config::{Loaded, LoadedDetector, Problem};
+use margay_config::{Loaded, LoadedDetector, Problem, Sink};
 use margay_features::{Part, Plan, QueryError};
 use margay_render::{TemplateError, Templates};
 use margay_source::Log;
@@ -45,6 +45,9 @@ pub fn problems(loaded: &Loaded) -> Vec<Problem> {
         if let Some(templates) = &templates {
             problems.extend(text_problems(one, templates));
         }
+    }
+    if let Some(templates) = &templates {
+        problems.extend(body_problems(loaded, templates));
     }
     problems.sort_by(|a, b| (&a.file, a.line, a.column, &a.rule).cmp(&(&b.file, b.line, b.column, &b.rule)));
     problems
@@ -100,6 +103,19 @@ fn text_problems(one: &LoadedDetector, templates: &Templates) -> Vec<Problem> {
         one.problem(&["alert", "template"], None, "template", message, error.hint)
     });
     summary.into_iter().chain(text).collect()
+}
+
+/// Templates of webhooks that do not exist, or that not every alert fits.
+fn body_problems(loaded: &Loaded, templates: &Templates) -> Vec<Problem> {
+    let problem = |(at, sink): (usize, &Sink)| {
+        let Sink::Webhook(webhook) = sink else { return None };
+        let error = templates.check_body(webhook.template.as_ref()?).err()?;
+        let (index, hint) = (at.to_string(), error.hint.clone());
+        let message = format!("{}:{}:{}: {}", error.name, error.line, error.column, error.message);
+        let hint = hint.or_else(|| Some("a file of `templates`, NAME.json.hbs or NAME.text.hbs".to_owned()));
+        Some(loaded.engine_problem(&["sinks", &index, "webhook", "template"], "template", message, hint))
+    };
+    loaded.engine.sinks.iter().enumerate().filter_map(problem).collect()
 }
 
 /// A template's error at its place in the template's file.

@@ -37,6 +37,7 @@ mod records;
 mod scores;
 mod secret;
 mod shipped;
+mod sinks;
 mod specs;
 mod state;
 mod stored;
@@ -100,6 +101,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Forecast(args) => commands::forecast::run(cli, args),
         Command::Status => commands::status::run(cli),
         Command::Alerts(args) => commands::alerts::run(cli, args),
+        Command::Sink { command } => commands::sink::run(cli, command),
         Command::Silence(args) => commands::silence::run(cli, args),
         Command::Promote(args) => commands::promote::run(cli, args),
         Command::Label(args) => commands::label::run(cli, args),

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use margay_config::{Loaded, LoadedDetector, Mode, Problem, Severity};
-use margay_deliver::Sink;
 use margay_features::{Limits, Plan};
 use margay_render::Templates;
 use margay_source::{IndexSpec, Log};
@@ -17,9 +16,8 @@ use crate::ingest::{Ready, chain, open_store, threads};
 use crate::labels;
 use crate::lanes::Lanes;
 use crate::lint;
-use crate::outlet::{Form, Outlet};
 use crate::pipeline::Pipeline;
-use crate::quarantine::Response;
+use crate::sinks;
 use crate::specs;
 use crate::state::State;
 
@@ -87,7 +85,7 @@ pub fn load(config: &Path, loaded: &Loaded, shared: &Shared) -> anyhow::Result<O
         templates: Arc::new(templates),
         silences: beside::silences(loaded),
         budgets: beside::budgets(loaded),
-        outlet: outlet(loaded),
+        outlets: sinks::outlets(loaded),
         state_dir,
         limits: limits(loaded),
         records_per_alert: loaded.engine.limits.records_per_alert as usize,
@@ -110,7 +108,7 @@ pub fn apart(loaded: &Loaded, ready: Vec<Ready>, state: Arc<State>, state_dir: &
         templates: Arc::new(templates),
         silences: Vec::new(),
         budgets: Vec::new(),
-        outlet: Outlet { sinks: Vec::new(), response: Response::default() },
+        outlets: Vec::new(),
         state_dir: state_dir.to_owned(),
         limits: limits(loaded),
         records_per_alert: 0,
@@ -223,33 +221,4 @@ pub fn open_one(one: &LoadedDetector, loaded: &Loaded, log: &Log, state_dir: &Pa
 pub fn limits(loaded: &Loaded) -> Limits {
     let limits = &loaded.engine.limits;
     Limits { timeout: limits.query_timeout, memory_bytes: limits.query_memory.0 as u64, groups: GROUPS_MOST }
-}
-
-fn outlet(loaded: &Loaded) -> Outlet {
-    let mut sinks = Vec::new();
-    for sink in &loaded.engine.sinks {
-        match sink {
-            margay_config::Sink::Stdout(stdout) => sinks.push((Sink::Stdout, form(stdout.format))),
-            margay_config::Sink::File(file) => {
-                sinks.push((Sink::File { path: loaded.root.join(&file.path) }, form(file.format)));
-            }
-            _ => {}
-        }
-    }
-    let quarantine = loaded.engine.response.quarantine.as_ref();
-    let response = quarantine.map_or_else(Response::default, |settings| Response {
-        output: Some(loaded.root.join(&settings.output)),
-        enforced: settings.mode == margay_config::QuarantineMode::Enforced,
-        protect: settings.protect.clone(),
-        active_most: settings.max_active as usize,
-    });
-    Outlet { sinks, response }
-}
-
-fn form(format: margay_config::Format) -> Form {
-    match format {
-        margay_config::Format::Text => Form::Text,
-        margay_config::Format::Json => Form::Json,
-        margay_config::Format::Event => Form::Event,
-    }
 }

@@ -22,7 +22,7 @@ use crate::judge::{JudgeError, Ran, Task, judge, rerun};
 use crate::keep::Ending;
 use crate::lanes::{Job, Lanes};
 use crate::memory::Memory;
-use crate::outlet::{Outlet, OutletError};
+use crate::outlet::{Desk, Outlet, OutletError, deliver_all};
 use crate::progress::Progress;
 use crate::scores::{ScoresError, ScoresFile};
 use crate::specs::Definition;
@@ -62,7 +62,7 @@ pub struct Pipeline {
     /// How many alerts teams welcome.
     pub budgets: Vec<TeamBudget>,
     /// Where alerts go.
-    pub outlet: Outlet,
+    pub outlets: Vec<Outlet>,
     /// Folder of the state.
     pub state_dir: PathBuf,
     /// Limits of one query.
@@ -163,7 +163,8 @@ impl Pipeline {
     /// The state, the scores file or a sink fails. A detector that fails says so in its status.
     pub fn cycle(&mut self, request: &mut Request) -> Result<CycleReport, PipelineError> {
         let report = self.observe(request)?;
-        self.outlet.deliver(&self.state, &self.ready, &self.templates)?;
+        let desk = self.desk();
+        deliver_all(&mut self.outlets, &desk)?;
         Ok(report)
     }
 
@@ -355,6 +356,17 @@ impl Pipeline {
     #[must_use]
     pub fn modes(&self) -> BTreeMap<String, String> {
         self.ready.iter().map(|ready| (ready.definition.name.clone(), ready.definition.meta.mode.clone())).collect()
+    }
+
+    /// What outlets need.
+    #[must_use]
+    pub fn desk(&self) -> Desk {
+        Desk {
+            state: self.state.clone(),
+            ready: self.ready.clone(),
+            templates: self.templates.clone(),
+            dead_letters: self.state_dir.join("dead-letters"),
+        }
     }
 
     pub(crate) fn composer(&self) -> Composer<'_> {

@@ -1,5 +1,6 @@
 //! What outlives a cycle: cursors, detectors' memory, alerts, the outbox. One transactional store.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use margay_core::Alert;
@@ -20,8 +21,10 @@ pub(crate) const DETECTORS: TableDefinition<&str, &[u8]> = TableDefinition::new(
 pub(crate) const STATUSES: TableDefinition<&str, &[u8]> = TableDefinition::new("statuses");
 /// Alert id → latest revision in JSON.
 pub(crate) const ALERTS: TableDefinition<&str, &[u8]> = TableDefinition::new("alerts");
-/// Sequence number → alert in JSON that sinks have not acknowledged.
+/// Sequence number → alert in JSON that not every sink has acknowledged.
 pub(crate) const OUTBOX: TableDefinition<u64, &[u8]> = TableDefinition::new("outbox");
+/// Sink → number of the first alert that it has not acknowledged.
+pub(crate) const PLACES: TableDefinition<&str, u64> = TableDefinition::new("places");
 /// Detector and digest of its features → [`Ingested`] in JSON.
 pub(crate) const INGESTED: TableDefinition<&str, &[u8]> = TableDefinition::new("ingested");
 /// Detector and digest of its features → [`Dirty`] in JSON.
@@ -123,6 +126,7 @@ impl State {
             write.transaction.open_table(table).map_err(|source| failed(&self.path, "opening a table", source))?;
         }
         write.transaction.open_table(OUTBOX).map_err(|source| failed(&self.path, "opening a table", source))?;
+        write.transaction.open_table(PLACES).map_err(|source| failed(&self.path, "opening a table", source))?;
         write.commit()?;
         Ok(self)
     }
@@ -229,18 +233,39 @@ impl State {
         self.all(LABELS)
     }
 
-    /// Alerts that no sink has acknowledged, oldest first, with their numbers.
+    /// Alerts that a sink has not acknowledged, oldest first, with their numbers; at most `most`.
     ///
     /// # Errors
     /// The store fails, or a record is from another version.
-    pub fn outbox(&self) -> Result<Vec<(u64, Alert)>, StateError> {
+    pub fn outbox(&self, sink: &str, most: usize) -> Result<Vec<(u64, Alert)>, StateError> {
+        let reading = |source: redb::Error| failed(&self.path, "reading", source);
         let read = self.read()?;
-        let table = read.open_table(OUTBOX).map_err(|source| failed(&self.path, "reading", source))?;
+        let places = read.open_table(PLACES).map_err(|source| reading(source.into()))?;
+        let place = places.get(sink).map_err(|source| reading(source.into()))?.map_or(0, |place| place.value());
+        let table = read.open_table(OUTBOX).map_err(|source| reading(source.into()))?;
         let mut waiting = Vec::new();
-        for entry in table.iter().map_err(|source| failed(&self.path, "reading", source))? {
-            let (number, bytes) = entry.map_err(|source| failed(&self.path, "reading", source))?;
+        for entry in table.range(place..).map_err(|source| reading(source.into()))?.take(most) {
+            let (number, bytes) = entry.map_err(|source| reading(source.into()))?;
             let alert = serde_json::from_slice(bytes.value()).map_err(|_| self.unreadable("outbox"))?;
             waiting.push((number.value(), alert));
+        }
+        Ok(waiting)
+    }
+
+    /// How many alerts each sink has not acknowledged.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub fn waiting(&self) -> Result<BTreeMap<String, u64>, StateError> {
+        let reading = |source: redb::Error| failed(&self.path, "reading", source);
+        let read = self.read()?;
+        let places = read.open_table(PLACES).map_err(|source| reading(source.into()))?;
+        let outbox = read.open_table(OUTBOX).map_err(|source| reading(source.into()))?;
+        let end = outbox.last().map_err(|source| reading(source.into()))?.map_or(0, |(number, _)| number.value() + 1);
+        let mut waiting = BTreeMap::new();
+        for entry in places.iter().map_err(|source| reading(source.into()))? {
+            let (sink, place) = entry.map_err(|source| reading(source.into()))?;
+            waiting.insert(sink.value().to_owned(), end.saturating_sub(place.value()));
         }
         Ok(waiting)
     }

@@ -14,6 +14,7 @@ use crate::chart;
 use crate::cli::{Cli, DemoArgs, Output};
 use crate::ingest::find;
 use crate::open;
+use crate::outlet::Way;
 use crate::pipeline::{Pipeline, Request};
 use crate::progress::Progress;
 use crate::shipped;
@@ -169,7 +170,11 @@ fn text(result: &Comparison, opened: &[&Alert], pipeline: &Pipeline, out: &Path)
         out.join("logs").display(),
         out.join("detectors.d").display()
     ));
-    if let Some(dir) = pipeline.outlet.response.output.as_ref().filter(|dir| dir.exists()) {
+    let policies = pipeline.outlets.iter().find_map(|outlet| match &outlet.way {
+        Way::Quarantine(response) => response.output.as_ref().filter(|dir| dir.exists()),
+        Way::Sink(..) | Way::Broken(_) => None,
+    });
+    if let Some(dir) = policies {
         text.push_str(&format!("policies    {}\n", dir.display()));
     }
     let first = result.incidents.iter().find_map(|incident| incident.alert.as_deref()).unwrap_or("ALERT");

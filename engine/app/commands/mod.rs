@@ -17,6 +17,7 @@ pub mod reproduce;
 pub mod run;
 pub mod schema;
 pub mod silence;
+pub mod sink;
 pub mod status;
 pub mod test;
 pub mod tune;

@@ -1,112 +1,154 @@
-//! Delivers the outbox on a thread of its own: no sink holds up a cycle.
+//! Delivers the outbox, on a thread for each sink: none holds up a cycle or another sink.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
-use margay_render::Templates;
 use tracing::{info, warn};
 
-use crate::ingest::{Ready, chain};
-use crate::outlet::Outlet;
-use crate::state::State;
+use crate::ingest::chain;
+use crate::outlet::{Desk, Outlet, again_after};
 
-/// How long what a sink refused waits for the next try.
-const AGAIN_AFTER: Duration = Duration::from_secs(5);
+/// How long what a sink did not take waits for the next try: twice as long each time, within these.
+const AGAIN_FIRST: Duration = Duration::from_secs(5);
+const AGAIN_MOST: Duration = Duration::from_secs(300);
+/// The longest time for which a server's wish to be left alone is heeded.
+const HEEDED_MOST: Duration = Duration::from_secs(3600);
 /// How often the end looks whether the last delivery is over.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// Whom to tell, and how.
-pub struct Route {
-    /// The sinks.
-    pub outlet: Outlet,
-    /// The outbox.
-    pub state: Arc<State>,
-    /// Detectors, for their templates.
-    pub ready: Vec<Arc<Ready>>,
-    /// Templates.
-    pub templates: Arc<Templates>,
-}
-
 enum Order {
-    Take(Box<Route>),
+    Take(Box<(Outlet, Desk)>),
     Deliver,
     End,
 }
 
-/// The thread that delivers.
-pub struct Courier {
+struct Lane {
     orders: Sender<Order>,
     thread: JoinHandle<()>,
 }
 
+/// The threads that deliver.
+pub struct Courier {
+    lanes: BTreeMap<String, Lane>,
+}
+
 impl Courier {
-    /// Starts the thread.
+    /// Starts a thread for each sink.
     ///
     /// # Errors
-    /// There is no thread to be had.
-    pub fn start(route: Route) -> std::io::Result<Self> {
-        let (orders, receiver) = channel();
-        let thread = Builder::new().name("courier".to_owned()).spawn(move || serve(route, &receiver))?;
-        Ok(Self { orders, thread })
+    /// There is no thread to be had, or the state fails.
+    pub fn start(outlets: Vec<Outlet>, desk: &Desk) -> anyhow::Result<Self> {
+        let mut courier = Self { lanes: BTreeMap::new() };
+        courier.take(outlets, desk)?;
+        Ok(courier)
     }
 
-    /// Delivers to other sinks from now on.
-    pub fn take(&self, route: Route) {
-        self.order(Order::Take(Box::new(route)));
+    /// Delivers to these sinks from now on; a sink that was there before goes on at its place.
+    ///
+    /// # Errors
+    /// There is no thread to be had, or the state fails.
+    pub fn take(&mut self, outlets: Vec<Outlet>, desk: &Desk) -> anyhow::Result<()> {
+        desk.address(&outlets)?;
+        let gone = |name: &String| !outlets.iter().any(|outlet| outlet.name == *name);
+        for (_, lane) in self.lanes.extract_if(.., |name, _| gone(name)) {
+            lane.order(Order::End);
+        }
+        for outlet in outlets {
+            match self.lanes.get(&outlet.name) {
+                Some(lane) => lane.order(Order::Take(Box::new((outlet, desk.clone())))),
+                None => {
+                    let (name, (orders, receiver), desk) = (outlet.name.clone(), channel(), desk.clone());
+                    let thread = Builder::new().name(name.clone()).spawn(move || serve(outlet, desk, &receiver))?;
+                    self.lanes.insert(name, Lane { orders, thread });
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Delivers what waits, soon.
     pub fn deliver(&self) {
-        self.order(Order::Deliver);
+        self.lanes.values().for_each(|lane| lane.order(Order::Deliver));
     }
 
     /// Delivers a last time and ends; false where that takes longer than `most`. What waits stays in the outbox.
     pub fn end(self, most: Duration) -> bool {
-        self.order(Order::End);
+        self.lanes.values().for_each(|lane| lane.order(Order::End));
         let latest = Instant::now() + most;
-        while !self.thread.is_finished() && Instant::now() < latest {
+        let is_over = || self.lanes.values().all(|lane| lane.thread.is_finished());
+        while !is_over() && Instant::now() < latest {
             std::thread::sleep(LOOK_EVERY);
         }
-        self.thread.is_finished()
+        is_over()
     }
+}
 
+impl Lane {
     fn order(&self, order: Order) {
         if self.orders.send(order).is_err() {
-            warn!("the thread that delivers has ended; alerts wait in the outbox");
+            warn!("a thread that delivers has ended; alerts wait in the outbox");
         }
     }
 }
 
-fn serve(mut route: Route, orders: &Receiver<Order>) {
-    let mut failing = false;
+/// When a sink that failed is called again.
+#[derive(Default)]
+struct Pause {
+    failures: u32,
+    until: Option<Instant>,
+}
+
+impl Pause {
+    fn left(&self) -> Duration {
+        self.until.map_or(AGAIN_FIRST, |until| until.saturating_duration_since(Instant::now()))
+    }
+
+    fn is_over(&self) -> bool {
+        self.until.is_none_or(|until| until <= Instant::now())
+    }
+
+    fn extend(&mut self, asked: Option<Duration>) {
+        let wait = AGAIN_FIRST.saturating_mul(1 << self.failures.min(10)).min(AGAIN_MOST);
+        self.failures += 1;
+        self.until = Some(Instant::now() + asked.map_or(wait, |asked| asked.min(HEEDED_MOST).max(AGAIN_FIRST)));
+    }
+}
+
+fn serve(mut outlet: Outlet, mut desk: Desk, orders: &Receiver<Order>) {
+    let mut pause = Pause::default();
     loop {
-        let (mut end, mut order) = (false, orders.recv_timeout(AGAIN_AFTER));
+        let (mut end, mut order) = (false, orders.recv_timeout(pause.left()));
         loop {
             match order {
-                Ok(Order::Take(other)) => route = *other,
-                Ok(Order::Deliver) => {}
+                Ok(Order::Take(other)) => {
+                    (outlet, desk) = *other;
+                    pause = Pause::default();
+                }
+                Ok(Order::Deliver) | Err(RecvTimeoutError::Timeout) => {}
                 Ok(Order::End) | Err(RecvTimeoutError::Disconnected) => end = true,
-                Err(RecvTimeoutError::Timeout) => {}
             }
             match orders.try_recv() {
                 Ok(next) => order = Ok(next),
                 Err(_) => break,
             }
         }
-        let Route { outlet, state, ready, templates } = &mut route;
-        match outlet.deliver(state, ready, templates) {
-            Err(error) if !failing => {
-                warn!(error = chain(&error), "alerts could not be delivered; they are kept and sent again");
-                failing = true;
+        if pause.is_over() {
+            match outlet.deliver(&desk) {
+                Err(error) => {
+                    if pause.failures == 0 {
+                        warn!(error = chain(&error), "alerts could not be delivered; they are kept and sent again");
+                    }
+                    pause.extend(again_after(&error));
+                }
+                Ok(()) => {
+                    if pause.failures > 0 {
+                        info!(sink = outlet.name, "alerts are delivered again");
+                    }
+                    pause = Pause::default();
+                }
             }
-            Err(_) => {}
-            Ok(()) if failing => {
-                info!("alerts are delivered again");
-                failing = false;
-            }
-            Ok(()) => {}
         }
         if end {
             return;

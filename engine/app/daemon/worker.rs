@@ -13,7 +13,7 @@ use tracing::{error, info, warn};
 use crate::Exit;
 use crate::daemon::backoff::Backoff;
 use crate::daemon::clock::Clock;
-use crate::daemon::courier::{Courier, Route};
+use crate::daemon::courier::Courier;
 use crate::daemon::schedule::{Pace, Schedule};
 use crate::daemon::watch;
 use crate::ingest::chain;
@@ -76,7 +76,7 @@ impl Worker {
         let scores = settings.scores.as_deref().map(ScoresFile::create).transpose()?;
         Ok(Some(Self {
             schedule: schedule(&loaded, &pipeline),
-            courier: Courier::start(route(&mut pipeline))?,
+            courier: Courier::start(std::mem::take(&mut pipeline.outlets), &pipeline.desk())?,
             settings,
             loaded,
             pipeline,
@@ -239,7 +239,9 @@ impl Worker {
         };
         match open::load(&self.settings.config, &loaded, &shared) {
             Ok(Some(mut pipeline)) => {
-                self.courier.take(route(&mut pipeline));
+                if let Err(error) = self.courier.take(std::mem::take(&mut pipeline.outlets), &pipeline.desk()) {
+                    return refuse(&format!("{error:#}"));
+                }
                 self.schedule = schedule(&loaded, &pipeline);
                 self.looked_at.0 = watch::content(&self.settings.config, &loaded);
                 (self.pipeline, self.loaded, self.backoff) = (pipeline, loaded, Backoff::default());
@@ -273,13 +275,4 @@ fn schedule(loaded: &Loaded, pipeline: &Pipeline) -> Schedule {
     };
     let paces = pipeline.ready.iter().map(|ready| (ready.definition.name.clone(), pace(&ready.definition.query)));
     Schedule::new(paces.collect())
-}
-
-fn route(pipeline: &mut Pipeline) -> Route {
-    Route {
-        outlet: std::mem::take(&mut pipeline.outlet),
-        state: pipeline.state.clone(),
-        ready: pipeline.ready.clone(),
-        templates: pipeline.templates.clone(),
-    }
 }

@@ -13,7 +13,7 @@ use crate::daemon::Daemon;
 use crate::log::Log;
 use crate::quantity::Quantity;
 use crate::selector::Selector;
-use crate::sink::{Sink, StdoutSink};
+use crate::sink::{Delivery, Sink, StdoutSink};
 
 /// The engine's configuration. Paths are relative to the file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
@@ -48,6 +48,9 @@ pub struct Engine {
     /// Where alerts go.
     #[garde(dive)]
     pub sinks: Vec<Sink>,
+    /// How alerts are sent over the network.
+    #[garde(dive)]
+    pub delivery: Delivery,
     /// What may be done about alerts.
     #[garde(dive)]
     pub response: Response,
@@ -80,6 +83,7 @@ impl Default for Engine {
             templates: None,
             state: State::default(),
             sinks: vec![Sink::Stdout(StdoutSink::default())],
+            delivery: Delivery::default(),
             response: Response::default(),
             limits: Limits::default(),
             daemon: Daemon::default(),

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use garde::Validate;
+use margay_core::Period;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -31,7 +32,7 @@ pub enum Sink {
 impl Sink {
     /// The key under which the sink is asked for.
     #[must_use]
-    pub fn name(&self) -> &'static str {
+    pub fn kind(&self) -> &'static str {
         match self {
             Self::Stdout(_) => "stdout",
             Self::File(_) => "file",
@@ -40,6 +41,56 @@ impl Sink {
             Self::Slack(_) => "slack",
             Self::Webhook(_) => "webhook",
         }
+    }
+
+    /// The name that it was given.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::Stdout(sink) => sink.name.as_deref(),
+            Self::File(sink) => sink.name.as_deref(),
+            Self::Elasticsearch(_) => None,
+            Self::Alertmanager(sink) => sink.name.as_deref(),
+            Self::Slack(sink) => sink.name.as_deref(),
+            Self::Webhook(sink) => sink.name.as_deref(),
+        }
+    }
+}
+
+/// The names of sinks in their order: given, or the kind, with a number from the second of a kind on.
+#[must_use]
+pub fn sink_names(sinks: &[Sink]) -> Vec<String> {
+    let name = |(at, sink): (usize, &Sink)| match sink.name() {
+        Some(name) => name.to_owned(),
+        None => match sinks[..at].iter().filter(|other| other.kind() == sink.kind()).count() {
+            0 => sink.kind().to_owned(),
+            before => format!("{}-{}", sink.kind(), before + 1),
+        },
+    };
+    sinks.iter().enumerate().map(name).collect()
+}
+
+/// How alerts are sent over the network.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields, default)]
+pub struct Delivery {
+    /// Longest time for one request. What takes longer is sent again later.
+    #[garde(skip)]
+    pub timeout: Period,
+    /// How often an alert is sent that the other end refuses as such (4xx), before it is written to
+    /// `dead-letters` in the folder of the state and the next ones go on. What fails otherwise is tried again for ever.
+    #[garde(range(min = 1, max = 20))]
+    pub tries: u32,
+}
+
+impl Delivery {
+    /// Least and most time for a request.
+    pub const TIMEOUT: [Period; 2] = [Period::SECOND, Period(300_000)];
+}
+
+impl Default for Delivery {
+    fn default() -> Self {
+        Self { timeout: Period::SECOND.times(10), tries: 5 }
     }
 }
 
@@ -50,6 +101,10 @@ pub struct StdoutSink {
     /// For people or for programs.
     #[garde(skip)]
     pub format: Format,
+    /// Name of the sink in status, metrics and `margay sink test`; left out, its kind. Of several sinks of one kind, each
+    /// with a name keeps its place among the alerts to be sent when their order changes.
+    #[garde(length(min = 1))]
+    pub name: Option<String>,
 }
 
 /// How an alert is written.
@@ -76,10 +131,19 @@ pub struct FileSink {
     #[serde(default = "json")]
     #[garde(skip)]
     pub format: Format,
+    /// Name of the sink in status, metrics and `margay sink test`; left out, its kind. Of several sinks of one kind, each
+    /// with a name keeps its place among the alerts to be sent when their order changes.
+    #[serde(default)]
+    #[garde(length(min = 1))]
+    pub name: Option<String>,
 }
 
 fn json() -> Format {
     Format::Json
+}
+
+fn day() -> Period {
+    Period::DAY
 }
 
 /// Prometheus Alertmanager.
@@ -101,10 +165,30 @@ pub struct AlertmanagerSink {
     #[serde(default)]
     #[garde(skip)]
     pub password_env: Option<String>,
-    /// File with the certificate authority (PEM) that signed the server's certificate.
+    /// File with the certificate authority (PEM) that signed the server's certificate. Left out, the public ones are
+    /// trusted.
     #[serde(default)]
     #[garde(skip)]
     pub ca_file: Option<PathBuf>,
+    /// How long an alert fires there that margay, because it stands still, can neither repeat nor end.
+    #[serde(default = "day")]
+    #[garde(skip)]
+    pub fires_for: Period,
+    /// Whether the address may lie on this machine or in its link-local network, where other services trust whoever
+    /// calls. Addresses of names are compared too, at each connection.
+    #[serde(default)]
+    #[garde(skip)]
+    pub allow_local: bool,
+    /// Name of the sink in status, metrics and `margay sink test`; left out, its kind. Of several sinks of one kind, each
+    /// with a name keeps its place among the alerts to be sent when their order changes.
+    #[serde(default)]
+    #[garde(length(min = 1))]
+    pub name: Option<String>,
+}
+
+impl AlertmanagerSink {
+    /// Least `fires_for`.
+    pub const FIRES_FOR_LEAST: Period = Period::MINUTE;
 }
 
 /// A channel of Slack. The address is a secret: it has `url_file` or `url_env`.
@@ -117,6 +201,14 @@ pub struct SlackSink {
     /// Environment variable with the address of the incoming webhook.
     #[garde(skip)]
     pub url_env: Option<String>,
+    /// Whether the address may lie on this machine or in its link-local network, where other services trust whoever
+    /// calls. Addresses of names are compared too, at each connection.
+    #[garde(skip)]
+    pub allow_local: bool,
+    /// Name of the sink in status, metrics and `margay sink test`; left out, its kind. Of several sinks of one kind, each
+    /// with a name keeps its place among the alerts to be sent when their order changes.
+    #[garde(length(min = 1))]
+    pub name: Option<String>,
 }
 
 /// Any HTTP endpoint. Has one of `url`, `url_file` and `url_env`.
@@ -132,10 +224,20 @@ pub struct WebhookSink {
     /// Environment variable with the address.
     #[garde(skip)]
     pub url_env: Option<String>,
-    /// File of `templates` that renders the body. Left out, the body is the alert as JSON.
+    /// File of `templates` that renders the body, `NAME.json.hbs` or `NAME.text.hbs`. Left out, the body is the alert as
+    /// JSON.
     #[garde(length(min = 1))]
     pub template: Option<String>,
-    /// File with the certificate authority (PEM) that signed the server's certificate.
+    /// File with the certificate authority (PEM) that signed the server's certificate. Left out, the public ones are
+    /// trusted.
     #[garde(skip)]
     pub ca_file: Option<PathBuf>,
+    /// Whether the address may lie on this machine or in its link-local network, where other services trust whoever
+    /// calls. Addresses of names are compared too, at each connection.
+    #[garde(skip)]
+    pub allow_local: bool,
+    /// Name of the sink in status, metrics and `margay sink test`; left out, its kind. Of several sinks of one kind, each
+    /// with a name keeps its place among the alerts to be sent when their order changes.
+    #[garde(length(min = 1))]
+    pub name: Option<String>,
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Why something was not delivered.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +23,48 @@ pub enum DeliverError {
     /// Standard output takes no more.
     #[error("cannot write to standard output")]
     Stdout { source: io::Error },
+    /// The address of a sink is none.
+    #[error("the address is not one of HTTP, such as https://host:9093")]
+    Address,
+    /// The sink lacks something, such as a secret.
+    #[error("{reason}")]
+    Unusable { reason: String },
+    /// The client cannot be made: what it should trust cannot be read.
+    #[error("the client of HTTP cannot be made")]
+    Client { source: reqwest::Error },
+    /// There is no thread or no timer for the client.
+    #[error("the client of HTTP cannot be started")]
+    Runtime { source: io::Error },
+    /// The sink would call this machine.
+    #[error("{host} is a local address; `allow_local: true` in the sink permits that")]
+    Local { host: String },
+    /// There is no connection, or no answer in time.
+    #[error("no answer")]
+    Request { source: reqwest::Error },
+    /// The server sends on to elsewhere.
+    #[error("answers {status}, a redirect, and none is followed: the address has moved")]
+    Redirect { status: u16 },
+    /// The server cannot take anything now.
+    #[error("answers {status}{}", told(reason))]
+    Busy { status: u16, reason: String, again_after: Option<Duration> },
+    /// The server does not take this message.
+    #[error("refuses it with {status}{}", told(reason))]
+    Refused { status: u16, reason: String },
+}
+
+impl DeliverError {
+    /// How long the other end asks to be left alone.
+    #[must_use]
+    pub fn again_after(&self) -> Option<Duration> {
+        match self {
+            Self::Busy { again_after, .. } => *again_after,
+            _ => None,
+        }
+    }
+}
+
+fn told(reason: &str) -> String {
+    if reason.is_empty() { String::new() } else { format!(": {reason}") }
 }
 
 fn full(error: &io::Error) -> &'static str {

@@ -7,23 +7,22 @@ use std::path::Path;
 use tracing::warn;
 
 use crate::replace::sync_directory;
-use crate::{DeliverError, Receipt};
+use crate::{DeliverError, Message};
 
 /// Bytes read at a time in search of the end of the last whole line.
 const BACKWARD_BYTES: u64 = 64 * 1024;
 
 /// Appends the lines and waits until they are on the disk. What a crash left of a last line is
 /// cut off first; when writing fails, so is what was written of these lines.
-pub(crate) fn deliver(path: &Path, lines: &[String]) -> Result<Receipt, DeliverError> {
+pub(crate) fn deliver(path: &Path, messages: &[Message]) -> Result<(), DeliverError> {
     let (mut file, is_new) = open(path).map_err(|source| DeliverError::Open { path: path.to_owned(), source })?;
     let length = repair(&mut file, path).map_err(|source| DeliverError::Read { path: path.to_owned(), source })?;
-    let text: String = lines.iter().flat_map(|line| [line.trim_end_matches('\n'), "\n"]).collect();
+    let text: String = messages.iter().flat_map(|message| [message.text.trim_end_matches('\n'), "\n"]).collect();
     let written = append(&mut file, length, text.as_bytes()).and_then(|()| match path.parent() {
         Some(directory) if is_new => sync_directory(directory),
         _ => Ok(()),
     });
-    written.map_err(|source| DeliverError::Write { path: path.to_owned(), source })?;
-    Ok(Receipt { delivered: lines.len() })
+    written.map_err(|source| DeliverError::Write { path: path.to_owned(), source })
 }
 
 fn open(path: &Path) -> io::Result<(File, bool)> {
@@ -85,8 +84,8 @@ mod tests {
     use super::*;
     use crate::Sink;
 
-    fn texts(lines: &[&str]) -> Vec<String> {
-        lines.iter().map(|line| (*line).to_owned()).collect()
+    fn texts(lines: &[&str]) -> Vec<Message> {
+        lines.iter().map(|line| Message { key: String::new(), text: (*line).to_owned() }).collect()
     }
 
     #[test]
@@ -94,9 +93,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("out/alerts.ndjson");
         let mut sink = Sink::File { path: path.clone() };
-        assert_eq!(sink.deliver(&texts(&["a", "b"])).unwrap(), Receipt { delivered: 2 });
-        assert_eq!(sink.deliver(&[]).unwrap(), Receipt { delivered: 0 });
-        assert_eq!(sink.deliver(&texts(&["c\n"])).unwrap(), Receipt { delivered: 1 });
+        assert_eq!(sink.deliver(&texts(&["a", "b"])).unwrap().delivered, 2);
+        assert_eq!(sink.deliver(&[]).unwrap().delivered, 0);
+        assert_eq!(sink.deliver(&texts(&["c\n"])).unwrap().delivered, 1);
         assert_eq!(fs::read_to_string(path).unwrap(), "a\nb\nc\n");
     }
 

@@ -1,24 +1,55 @@
-//! Text to the world: sinks that take whole lines, and files that are replaced whole.
+//! Text to the world: sinks that take rendered alerts, and files that are replaced whole.
 
+mod dead_letter;
 mod error;
 mod file;
+mod guard;
+mod http;
+mod post;
 mod replace;
 mod stdout;
 
+pub use dead_letter::{DeadLetter, bury};
 pub use error::DeliverError;
+pub use http::{Login, Server};
+pub use post::{Batch, Post};
 pub use replace::write_file;
 
 use std::path::PathBuf;
 
-/// What a sink took.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Receipt {
-    /// Lines that are there to stay.
-    pub delivered: usize,
+/// Messages that are delivered together at most: lines, and alerts of a list.
+const LINES_MOST: usize = 1000;
+const LIST_MOST: usize = 64;
+
+/// A rendered alert.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// The same for the same revision of an alert: it tells a repetition from news.
+    pub key: String,
+    /// The alert in the sink's form.
+    pub text: String,
 }
 
-/// Where lines go. Each kind lives in its own file.
+/// What a sink took.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Receipt {
+    /// Messages that are there to stay.
+    pub delivered: usize,
+    /// Messages that it will never take.
+    pub refused: Vec<Refusal>,
+}
+
+/// A message that a sink does not take, however often it is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Its place among the messages.
+    pub at: usize,
+    /// Why.
+    pub reason: String,
+}
+
+/// Where messages go. Each kind lives in its own file.
+#[derive(Debug)]
 pub enum Sink {
     /// The process's standard output.
     Stdout,
@@ -27,19 +58,35 @@ pub enum Sink {
         /// The file. It is closed between deliveries, so it may be rotated.
         path: PathBuf,
     },
+    /// An endpoint of HTTP.
+    Post(Box<Post>),
 }
 
 impl Sink {
-    /// Writes `lines`, each with a line's end. At-least-once: after an error some may be there,
+    /// Messages that it takes at a time at most.
+    #[must_use]
+    pub fn messages_most(&self) -> usize {
+        match self {
+            Self::Stdout | Self::File { .. } => LINES_MOST,
+            Self::Post(post) => match post.batch {
+                Batch::One => 1,
+                Batch::List => LIST_MOST,
+            },
+        }
+    }
+
+    /// Delivers messages, at most [`Sink::messages_most`]. At-least-once: after an error some may be there,
     /// and the caller delivers all of them again.
     ///
     /// # Errors
-    /// The sink cannot be opened or written.
-    pub fn deliver(&mut self, lines: &[String]) -> Result<Receipt, DeliverError> {
+    /// The sink cannot be opened, written or reached, or takes nothing now.
+    pub fn deliver(&mut self, messages: &[Message]) -> Result<Receipt, DeliverError> {
+        let delivered = Receipt { delivered: messages.len(), refused: Vec::new() };
         match self {
-            _ if lines.is_empty() => Ok(Receipt::default()),
-            Self::Stdout => stdout::deliver(lines),
-            Self::File { path } => file::deliver(path, lines),
+            _ if messages.is_empty() => Ok(delivered),
+            Self::Stdout => stdout::deliver(messages).map(|()| delivered),
+            Self::File { path } => file::deliver(path, messages).map(|()| delivered),
+            Self::Post(post) => post.deliver(messages),
         }
     }
 }

@@ -108,15 +108,16 @@ mod tests {
         };
         write_file(&small, "a.yaml", "old").unwrap();
         let mut sink = crate::Sink::File { path: small.join("alerts.ndjson") };
-        sink.deliver(&["first".to_owned()]).unwrap();
+        let message = |text: &str| crate::Message { key: String::new(), text: text.to_owned() };
+        sink.deliver(&[message("first")]).unwrap();
         let big = "x".repeat(1024 * 1024);
         let error = write_file(&small, "a.yaml", &big).unwrap_err();
         assert!(error.to_string().ends_with("a.yaml: the disk is full"), "{error}");
-        let error = sink.deliver(&[big]).unwrap_err();
+        let error = sink.deliver(&[message(&big)]).unwrap_err();
         assert!(error.to_string().ends_with("alerts.ndjson: the disk is full"), "{error}");
         assert_eq!(fs::read_to_string(small.join("a.yaml")).unwrap(), "old");
         assert_eq!(fs::read_to_string(small.join("alerts.ndjson")).unwrap(), "first\n");
-        sink.deliver(&["second".to_owned()]).unwrap();
+        sink.deliver(&[message("second")]).unwrap();
         assert_eq!(fs::read_to_string(small.join("alerts.ndjson")).unwrap(), "first\nsecond\n");
         assert_eq!(fs::read_dir(&small).unwrap().count(), 2);
     }

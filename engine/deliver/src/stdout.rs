@@ -2,19 +2,18 @@
 
 use std::io::{self, Write};
 
-use crate::{DeliverError, Receipt};
+use crate::{DeliverError, Message};
 
-/// Prints the lines.
-pub(crate) fn deliver(lines: &[String]) -> Result<Receipt, DeliverError> {
-    write(&mut io::stdout().lock(), lines).map_err(|source| DeliverError::Stdout { source })
+/// Prints the messages.
+pub(crate) fn deliver(messages: &[Message]) -> Result<(), DeliverError> {
+    write(&mut io::stdout().lock(), messages).map_err(|source| DeliverError::Stdout { source })
 }
 
-fn write(out: &mut impl Write, lines: &[String]) -> io::Result<Receipt> {
-    for line in lines {
-        writeln!(out, "{}", line.trim_end_matches('\n'))?;
+fn write(out: &mut impl Write, messages: &[Message]) -> io::Result<()> {
+    for message in messages {
+        writeln!(out, "{}", message.text.trim_end_matches('\n'))?;
     }
-    out.flush()?;
-    Ok(Receipt { delivered: lines.len() })
+    out.flush()
 }
 
 #[cfg(test)]
@@ -26,7 +25,8 @@ mod tests {
     #[test]
     fn every_text_ends_in_one_line_end() {
         let mut out = Vec::new();
-        assert_eq!(write(&mut out, &["a\n".into(), "b".into()]).unwrap(), Receipt { delivered: 2 });
+        let message = |text: &str| Message { key: String::new(), text: text.to_owned() };
+        write(&mut out, &[message("a\n"), message("b")]).unwrap();
         assert_eq!(out, b"a\nb\n");
     }
 }

@@ -13,6 +13,7 @@ use crate::document::{Document, Language, LeafEngines};
 use crate::error::{RenderError, TemplateError};
 use crate::guard::{TEMPLATE_BYTES_MOST, guard};
 use crate::helpers::engine;
+use crate::json::json_line;
 use crate::lint::compile;
 use crate::markdown::markdown;
 use crate::plain::{plain, shown};
@@ -139,6 +140,30 @@ impl Templates {
     /// There is no such template, or it asks for what this alert does not have.
     pub fn json(&self, name: &str, alert: &Alert) -> Result<Value, RenderError> {
         self.document(&format!("{name}.json"), &context(alert))
+    }
+
+    /// An alert as the body of a request, from the template in `file`, `NAME.json.hbs` or `NAME.text.hbs`.
+    ///
+    /// # Errors
+    /// There is no such template, or it asks for what this alert does not have.
+    pub fn body(&self, file: &str, alert: &Alert) -> Result<String, RenderError> {
+        let name = file.strip_suffix(ENDING).unwrap_or(file);
+        match name.rsplit_once('.') {
+            Some((name, "json")) => self.json(name, alert).map(|tree| json_line(&tree)),
+            Some((name, "text")) => self.text(name, alert),
+            _ => Err(RenderError::Unknown(file.to_owned())),
+        }
+    }
+
+    /// Tries the template of a request's body on the same three alerts, without what depends on the detector.
+    ///
+    /// # Errors
+    /// There is no such template, or it asks for what only some alerts have.
+    pub fn check_body(&self, file: &str) -> Result<(), TemplateError> {
+        for alert in sample::alerts(&[], &[]) {
+            self.body(file, &alert).map_err(|error| placed(file, error))?;
+        }
+        Ok(())
     }
 
     /// The document `name` with every leaf rendered.

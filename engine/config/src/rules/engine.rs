@@ -1,5 +1,7 @@
 //! Rules across the keys of margay.yaml.
 
+use std::net::IpAddr;
+
 use margay_core::Period;
 
 use crate::daemon::Daemon;
@@ -7,8 +9,8 @@ use crate::engine::{Engine, Limits};
 use crate::expression::is_identifier;
 use crate::log::{Elasticsearch, Log};
 use crate::problem::shown;
-use crate::rules::{Findings, beside};
-use crate::sink::Sink;
+use crate::rules::{Findings, beside, naming};
+use crate::sink::{self, AlertmanagerSink, Delivery, Sink};
 
 const TO_COME: &str = "it is read and checked, but this version does not use it";
 
@@ -20,6 +22,8 @@ pub(crate) fn check(engine: &Engine, findings: &mut Findings<'_>) {
     for (at, sink) in engine.sinks.iter().enumerate() {
         sink_rules(&at.to_string(), sink, findings);
     }
+    sink_names(&engine.sinks, findings);
+    delivery(&engine.delivery, findings);
     limits(&engine.limits, findings);
     daemon(engine, findings);
     for (name, budget) in &engine.budgets {
@@ -67,14 +71,23 @@ fn log_rules(name: &str, log: &Log, findings: &mut Findings<'_>) {
 }
 
 fn sink_rules(at: &str, sink: &Sink, findings: &mut Findings<'_>) {
-    let key = ["sinks", at, sink.name()];
-    if !matches!(sink, Sink::Stdout(_) | Sink::File(_)) {
-        let message = format!("the sink `{}` is not available yet", sink.name());
+    let key = ["sinks", at, sink.kind()];
+    if matches!(sink, Sink::Elasticsearch(_)) {
+        let message = format!("the sink `{}` is not available yet", sink.kind());
         findings.warn(&key, "not-available-yet", message, TO_COME);
     }
     match sink {
         Sink::Elasticsearch(index) => login(&key, index, findings),
-        Sink::Alertmanager(alertmanager) => address(&key, &alertmanager.url, findings),
+        Sink::Alertmanager(sink) => {
+            address(&key, &sink.url, findings);
+            local_address(&key, &sink.url, sink.allow_local, findings);
+            let has_password = sink.password_file.is_some() || sink.password_env.is_some();
+            password(&key, sink.username.is_some(), has_password, findings);
+            if sink.fires_for < AlertmanagerSink::FIRES_FOR_LEAST {
+                let message = format!("an alert that fires for {} is over before it is repeated", sink.fires_for);
+                findings.value(&[key[0], key[1], key[2], "fires_for"], "out-of-range", message, "at least 1m");
+            }
+        }
         Sink::Slack(slack) => {
             one_of(&key, &[("url_file", slack.url_file.is_some()), ("url_env", slack.url_env.is_some())], findings)
         }
@@ -87,9 +100,26 @@ fn sink_rules(at: &str, sink: &Sink, findings: &mut Findings<'_>) {
             one_of(&key, &ways, findings);
             if let Some(url) = &webhook.url {
                 address(&key, url, findings);
+                local_address(&key, url, webhook.allow_local, findings);
             }
         }
         Sink::Stdout(_) | Sink::File(_) => {}
+    }
+}
+
+/// A name is a label of metrics and part of a file's name, and stands once.
+fn sink_names(sinks: &[Sink], findings: &mut Findings<'_>) {
+    let names = sink::sink_names(sinks);
+    for (at, (name, sink)) in names.iter().zip(sinks).enumerate() {
+        let index = at.to_string();
+        let key = ["sinks", &index, sink.kind(), "name"];
+        if !naming::is_plain(name) {
+            let message = format!("`{}` cannot name a sink", shown(name));
+            findings.value(&key, "bad-name", message, naming::PLAIN);
+        } else if names[..at].contains(name) {
+            let message = format!("another sink is named `{name}` as well");
+            findings.value(&key, "duplicate-sink", message, "give each a name of its own");
+        }
     }
 }
 
@@ -128,7 +158,11 @@ fn login(key: &[&str; 3], index: &Elasticsearch, findings: &mut Findings<'_>) {
         findings.key(key, "one-secret", message, hint);
     }
     let has_password = index.password_file.is_some() || index.password_env.is_some();
-    if index.username.is_some() != has_password {
+    password(key, index.username.is_some(), has_password, findings);
+}
+
+fn password(key: &[&str; 3], has_name: bool, has_password: bool, findings: &mut Findings<'_>) {
+    if has_name != has_password {
         let message = "a user name and a password need each other".to_owned();
         findings.key(key, "username-needs-password", message, "`username` with `password_file` or `password_env`");
     }
@@ -147,6 +181,35 @@ fn address(key: &[&str; 3], url: &str, findings: &mut Findings<'_>) {
     if rest.split('/').next().is_some_and(|host| host.contains('@')) {
         let message = "a password does not belong into an address: it would be shown in messages".to_owned();
         findings.value(&path, "secret-in-url", message, "use `username` with `password_file` or `password_env`");
+    }
+}
+
+/// Addresses that are refused when alerts are sent are told before.
+fn local_address(key: &[&str; 3], url: &str, allow_local: bool, findings: &mut Findings<'_>) {
+    let host = url.split_once("://").map_or("", |(_, rest)| rest.split(['/', '?', '#']).next().unwrap_or(""));
+    let name = host.strip_prefix('[').map_or_else(|| host.split(':').next(), |inner| inner.split(']').next());
+    let name = name.unwrap_or("").trim_end_matches('.').to_ascii_lowercase();
+    let is_local = match name.parse() {
+        Ok(IpAddr::V4(address)) => address.is_loopback() || address.is_link_local() || address.is_unspecified(),
+        Ok(IpAddr::V6(address)) => address.is_loopback() || address.is_unicast_link_local() || address.is_unspecified(),
+        Err(_) => name == "localhost" || name.ends_with(".localhost"),
+    };
+    if is_local && !allow_local {
+        let message = format!("`{}` is on this machine, and what calls it is trusted there", shown(&name));
+        findings.value(
+            &[key[0], key[1], key[2], "url"],
+            "local-address",
+            message,
+            "`allow_local: true` if it is meant",
+        );
+    }
+}
+
+fn delivery(delivery: &Delivery, findings: &mut Findings<'_>) {
+    let [least, most] = Delivery::TIMEOUT;
+    if !(least..=most).contains(&delivery.timeout) {
+        let message = format!("a request cannot take {}", delivery.timeout);
+        findings.value(&["delivery", "timeout"], "out-of-range", message, "from 1s to 5m");
     }
 }
 

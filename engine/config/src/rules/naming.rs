@@ -17,13 +17,21 @@ pub(super) fn check(detector: &Detector, findings: &mut Findings<'_>) {
     feature_names(detector, &columns, findings);
 }
 
+/// What a name that is part of paths and labels is made of.
+pub(super) const PLAIN: &str = "lower-case letters, digits, and `-` between them";
+
+/// Whether a name is made of [`PLAIN`].
+pub(super) fn is_plain(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    name.bytes().all(allowed) && !name.starts_with('-') && !name.ends_with('-')
+}
+
 /// A detector's name is part of paths and of alert ids.
 fn own_name(detector: &Detector, findings: &mut Findings<'_>) {
     let name = detector.name.as_str();
-    let is_plain = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    if !is_plain || name.starts_with('-') || name.ends_with('-') {
+    if !is_plain(name) {
         let message = format!("`{}` cannot name a detector", shown(name));
-        findings.value(&["name"], "bad-name", message, "lower-case letters, digits, and `-` between them");
+        findings.value(&["name"], "bad-name", message, PLAIN);
         return;
     }
     let stem = Path::new(&findings.document.source.path).file_stem().map(|stem| stem.to_string_lossy().into_owned());

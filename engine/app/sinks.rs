@@ -1,0 +1,113 @@
+//! The configuration's sinks → outlets.
+
+use std::path::Path;
+use std::time::Duration;
+
+use margay_config::{AlertmanagerSink, Format, Loaded, SlackSink, WebhookSink, sink_names};
+use margay_deliver::{Batch, Login, Post, Server, Sink};
+
+use crate::ingest::chain;
+use crate::outlet::{Form, Outlet, Way};
+use crate::quarantine::Response;
+use crate::secret::secret;
+
+/// The outlet of quarantines: no sink can have this name.
+const QUARANTINE: &str = "(quarantine)";
+const JSON: &str = "application/json";
+
+/// Every sink of the configuration, in its order, and the quarantine folder.
+#[must_use]
+pub fn outlets(loaded: &Loaded) -> Vec<Outlet> {
+    let mut outlets = sinks(loaded);
+    let quarantine = loaded.engine.response.quarantine.as_ref();
+    let response = quarantine.map_or_else(Response::default, |settings| Response {
+        output: Some(loaded.root.join(&settings.output)),
+        enforced: settings.mode == margay_config::QuarantineMode::Enforced,
+        protect: settings.protect.clone(),
+        active_most: settings.max_active as usize,
+    });
+    outlets.push(Outlet { name: QUARANTINE.to_owned(), way: Way::Quarantine(response) });
+    outlets
+}
+
+/// Every sink of the configuration, in its order. One that cannot be used says why when it is.
+#[must_use]
+pub fn sinks(loaded: &Loaded) -> Vec<Outlet> {
+    let names = sink_names(&loaded.engine.sinks);
+    let outlet = |(name, sink): (String, &margay_config::Sink)| {
+        let way = open(loaded, sink)
+            .map_or_else(|error| Way::Broken(format!("{error:#}")), |(sink, form)| Way::Sink(sink, form));
+        Outlet { name, way }
+    };
+    names.into_iter().zip(&loaded.engine.sinks).map(outlet).collect()
+}
+
+fn open(loaded: &Loaded, sink: &margay_config::Sink) -> anyhow::Result<(Sink, Form)> {
+    use margay_config::Sink as Kind;
+    Ok(match sink {
+        Kind::Stdout(stdout) => (Sink::Stdout, form(stdout.format)),
+        Kind::File(file) => (Sink::File { path: loaded.root.join(&file.path) }, form(file.format)),
+        Kind::Webhook(sink) => webhook(loaded, sink)?,
+        Kind::Slack(sink) => (slack(loaded, sink)?, Form::Slack),
+        Kind::Alertmanager(sink) => (alertmanager(loaded, sink)?, Form::Alertmanager(sink.fires_for)),
+        Kind::Elasticsearch(_) => anyhow::bail!("this version does not write to Elasticsearch"),
+    })
+}
+
+fn webhook(loaded: &Loaded, sink: &WebhookSink) -> anyhow::Result<(Sink, Form)> {
+    let url = match &sink.url {
+        Some(url) => url.clone(),
+        None => address(loaded, sink.url_file.as_deref(), sink.url_env.as_deref())?,
+    };
+    let content_type = match &sink.template {
+        Some(file) if file.trim_end_matches(".hbs").ends_with(".text") => "text/plain; charset=utf-8",
+        _ => JSON,
+    };
+    let server = Server { allow_local: sink.allow_local, ..server(loaded, url, sink.ca_file.as_deref())? };
+    let form = sink.template.clone().map_or(Form::Json, Form::Template);
+    Ok((Sink::Post(Box::new(Post::new(server, "", content_type, Batch::One)?)), form))
+}
+
+fn slack(loaded: &Loaded, sink: &SlackSink) -> anyhow::Result<Sink> {
+    let url = address(loaded, sink.url_file.as_deref(), sink.url_env.as_deref())?;
+    let server = Server { allow_local: sink.allow_local, ..server(loaded, url, None)? };
+    Ok(Sink::Post(Box::new(Post::new(server, "", JSON, Batch::One)?)))
+}
+
+fn alertmanager(loaded: &Loaded, sink: &AlertmanagerSink) -> anyhow::Result<Sink> {
+    let server = server(loaded, sink.url.clone(), sink.ca_file.as_deref())?;
+    let password = secret("password", &loaded.root, sink.password_file.as_deref(), sink.password_env.as_deref())?;
+    let login = match (&sink.username, password) {
+        (Some(username), Some(password)) => Login::Basic { username: username.clone(), password },
+        _ => Login::None,
+    };
+    let server = Server { login, allow_local: sink.allow_local, ..server };
+    Ok(Sink::Post(Box::new(Post::new(server, "/api/v2/alerts", JSON, Batch::List)?)))
+}
+
+/// An address that is a secret.
+fn address(loaded: &Loaded, file: Option<&Path>, variable: Option<&str>) -> anyhow::Result<String> {
+    let url = secret("address", &loaded.root, file, variable).map_err(|error| anyhow::anyhow!(chain(&error)))?;
+    url.ok_or_else(|| anyhow::anyhow!("there is no address"))
+}
+
+fn server(loaded: &Loaded, url: String, ca_file: Option<&Path>) -> anyhow::Result<Server> {
+    let ca_pem = secret("certificate", &loaded.root, ca_file, None)?.map(String::into_bytes);
+    let delivery = &loaded.engine.delivery;
+    Ok(Server {
+        url,
+        login: Login::None,
+        ca_pem,
+        allow_local: false,
+        timeout: Duration::from_millis(delivery.timeout.0.unsigned_abs()),
+        tries: delivery.tries as usize,
+    })
+}
+
+fn form(format: Format) -> Form {
+    match format {
+        Format::Text => Form::Text,
+        Format::Json => Form::Json,
+        Format::Event => Form::Event,
+    }
+}
