@@ -55,6 +55,8 @@ fn a_sink_that_fails_keeps_its_alerts_and_holds_up_no_other() {
     let home = home(&sinks);
     let ran = home.margay(&["run", "--once"]).expect(2);
     assert!(ran.stderr.contains("sink later"), "{}", ran.stderr);
+    let status = home.margay(&["status", "--output", "json"]).expect(0).json();
+    assert_eq!(status["sinks"][0], serde_json::json!({ "name": "later", "waiting": 12 }), "{status}");
     let all = told(&home);
     assert_eq!(all.len(), 12, "six episodes open and close");
     assert_eq!(revisions(live.bodies().iter().map(String::as_str)), all);

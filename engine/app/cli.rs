@@ -1,5 +1,6 @@
 //! What the user may type.
 
+mod sink;
 mod tuning;
 
 use std::path::PathBuf;
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use margay_core::{Period, Time};
 
+pub use sink::SinkCommand;
 pub use tuning::{DiffArgs, DiffFormat, ForecastArgs, ForecastFormat, ReproduceArgs, TuneArgs};
 
 /// Declarative anomaly detection for Kubernetes clusters: one YAML file a detector.
@@ -102,16 +104,6 @@ pub enum Command {
     },
     /// Print the manual page.
     Man,
-}
-
-/// What can be asked of sinks.
-#[derive(Debug, Subcommand)]
-pub enum SinkCommand {
-    /// Send a test alert, and say whether it was taken: 2 where it was not.
-    Test {
-        /// Name of the sink, or its kind where it has none; left out, every sink.
-        name: Option<String>,
-    },
 }
 
 /// Documents that have a schema.

@@ -10,6 +10,7 @@ use tracing::{error, warn};
 
 use crate::commands::now;
 use crate::ingest::{Ready, chain, find};
+use crate::pipeline::Pipeline;
 use crate::quarantine::Response;
 use crate::state::{State, StateError};
 
@@ -83,6 +84,19 @@ pub struct Desk {
     pub templates: Arc<Templates>,
     /// Folder for what sinks refuse.
     pub dead_letters: PathBuf,
+}
+
+impl Pipeline {
+    /// What outlets need.
+    #[must_use]
+    pub fn desk(&self) -> Desk {
+        Desk {
+            state: self.state.clone(),
+            ready: self.ready.clone(),
+            templates: self.templates.clone(),
+            dead_letters: self.state_dir.join("dead-letters"),
+        }
+    }
 }
 
 impl Desk {

@@ -22,7 +22,7 @@ use crate::judge::{JudgeError, Ran, Task, judge, rerun};
 use crate::keep::Ending;
 use crate::lanes::{Job, Lanes};
 use crate::memory::Memory;
-use crate::outlet::{Desk, Outlet, OutletError, deliver_all};
+use crate::outlet::{Outlet, OutletError, deliver_all};
 use crate::progress::Progress;
 use crate::scores::{ScoresError, ScoresFile};
 use crate::specs::Definition;
@@ -356,17 +356,6 @@ impl Pipeline {
     #[must_use]
     pub fn modes(&self) -> BTreeMap<String, String> {
         self.ready.iter().map(|ready| (ready.definition.name.clone(), ready.definition.meta.mode.clone())).collect()
-    }
-
-    /// What outlets need.
-    #[must_use]
-    pub fn desk(&self) -> Desk {
-        Desk {
-            state: self.state.clone(),
-            ready: self.ready.clone(),
-            templates: self.templates.clone(),
-            dead_letters: self.state_dir.join("dead-letters"),
-        }
     }
 
     pub(crate) fn composer(&self) -> Composer<'_> {

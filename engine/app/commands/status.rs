@@ -12,6 +12,7 @@ use crate::Exit;
 use crate::budgets::{Known, Spent, spent};
 use crate::cli::{Cli, Output};
 use crate::open;
+use crate::outlet::Way;
 use crate::pipeline::Pipeline;
 use crate::records::DetectorStatus;
 use crate::state::{State, StateError};
@@ -49,6 +50,13 @@ struct Worst {
     summary: String,
 }
 
+/// A sink, and how many alerts wait for it.
+#[derive(Serialize)]
+struct SinkRow {
+    name: String,
+    waiting: u64,
+}
+
 /// Every detector, by name.
 ///
 /// # Errors
@@ -80,11 +88,14 @@ pub fn run(cli: &Cli) -> anyhow::Result<Exit> {
     let silences = silences(&pipeline)?;
     let known: Vec<Known> = pipeline.ready.iter().map(|ready| Known::of(&ready.definition)).collect();
     let budgets = spent(&pipeline.budgets, &known, &pipeline.state)?;
+    let sinks = sink_rows(&pipeline)?;
     match cli.output {
-        Output::Json => {
-            print_json(&serde_json::json!({ "detectors": rows, "silences": silences, "budgets": budgets }))?
+        Output::Json => print_json(
+            &serde_json::json!({ "detectors": rows, "silences": silences, "budgets": budgets, "sinks": sinks }),
+        )?,
+        Output::Text => {
+            print(&(table(&rows) + &silence_lines(&silences) + &budget_lines(&budgets) + &sink_lines(&sinks)))?
         }
-        Output::Text => print(&(table(&rows) + &silence_lines(&silences) + &budget_lines(&budgets)))?,
     }
     Ok(if budgets.iter().any(|budget| budget.over) { Exit::Findings } else { Exit::Ok })
 }
@@ -161,6 +172,19 @@ fn silence_lines(silences: &[SilenceRow]) -> String {
         }
     }
     text
+}
+
+fn sink_rows(pipeline: &Pipeline) -> anyhow::Result<Vec<SinkRow>> {
+    let waiting = pipeline.state.waiting()?;
+    let sinks = pipeline.outlets.iter().filter(|outlet| !matches!(outlet.way, Way::Quarantine(_)));
+    let row = |name: &String| SinkRow { name: name.clone(), waiting: waiting.get(name).copied().unwrap_or(0) };
+    Ok(sinks.map(|outlet| row(&outlet.name)).collect())
+}
+
+/// Sinks that have not taken everything.
+fn sink_lines(sinks: &[SinkRow]) -> String {
+    let behind = sinks.iter().filter(|sink| sink.waiting > 0);
+    behind.map(|sink| format!("sink {}: {} alerts wait for it\n", sink.name, sink.waiting)).collect()
 }
 
 fn budget_lines(budgets: &[Spent]) -> String {
