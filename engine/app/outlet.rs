@@ -14,6 +14,9 @@ use crate::pipeline::Pipeline;
 use crate::quarantine::Response;
 use crate::state::{State, StateError};
 
+/// Alerts that are looked at for a quarantine between two commits.
+const QUARANTINES_MOST: usize = 1000;
+
 /// Why alerts were not delivered.
 #[derive(Debug, thiserror::Error)]
 pub enum OutletError {
@@ -153,7 +156,8 @@ impl Outlet {
         loop {
             let most = match &self.way {
                 Way::Sink(sink, _) => sink.messages_most(),
-                Way::Quarantine(_) | Way::Broken(_) => 1,
+                Way::Quarantine(_) => QUARANTINES_MOST,
+                Way::Broken(_) => 1,
             };
             let waiting = desk.state.outbox(&self.name, most)?;
             let Some((last, _)) = waiting.last() else { return Ok(()) };
