@@ -27,3 +27,4 @@ mod sinks;
 mod support;
 mod tidy;
 mod tuning;
+mod web;

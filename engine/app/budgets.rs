@@ -2,6 +2,7 @@
 
 use margay_core::{Alert, AlertStatus, Period, Time};
 use margay_decide::{Origin, Selector};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::specs::Definition;
@@ -21,7 +22,7 @@ pub struct TeamBudget {
 }
 
 /// What became of a budget in the latest stretch of time.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Spent {
     /// Its name.
     pub name: String,

@@ -29,6 +29,7 @@ mod models;
 mod observe;
 mod open;
 mod outlet;
+mod overview;
 mod past;
 mod pipeline;
 mod progress;
@@ -43,6 +44,7 @@ mod state;
 mod stored;
 mod tune;
 mod upkeep;
+mod web;
 mod words;
 
 use std::io::IsTerminal;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use margay_core::{Period, Time, TimeRange};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What one detector remembers, and what `status` shows of it.
@@ -18,7 +19,7 @@ pub struct DetectorRecord {
 }
 
 /// State of one detector after its last cycle.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DetectorStatus {
     /// `ok`, `no_data`, `running` (longer than the others wait for it) or `error`.
     pub state: String,
@@ -53,7 +54,7 @@ pub struct DetectorStatus {
 
 /// Stretches of a log without a row, longer than [`Gaps::LEAST`]: margay stood still and history is gone since, or
 /// the log did.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Gaps {
     /// How many there were.
     pub count: u64,

@@ -19,6 +19,7 @@ use tracing::info;
 use crate::Exit;
 use crate::cli::RunArgs;
 use crate::state::State;
+use crate::web;
 use clock::Clock;
 use worker::{Settings, Worker};
 
@@ -38,6 +39,7 @@ pub fn run(config: &Path, args: &RunArgs) -> anyhow::Result<Exit> {
         until: args.until,
         scores: args.scores.clone(),
         stop: Arc::new(AtomicBool::new(false)),
+        board: Arc::default(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -52,6 +54,9 @@ async fn go_on(settings: Settings) -> anyhow::Result<Exit> {
     let stop = settings.stop.clone();
     let mut told = stopped(stop.clone());
     let loaded = margay_config::load(&settings.config);
+    if let Some(address) = loaded.engine.web.as_ref().and_then(margay_config::Web::address) {
+        web::start(address, settings.board.clone()).await?;
+    }
     let dir = loaded.root.join(&loaded.engine.state.dir);
     let Some(state) = alone(&dir, &mut told).await? else { return Ok(Exit::Ok) };
     let opened = tokio::task::spawn_blocking(move || Worker::open(settings, loaded, state)).await;

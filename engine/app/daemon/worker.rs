@@ -20,9 +20,11 @@ use crate::ingest::chain;
 use crate::labels;
 use crate::lint;
 use crate::open::{self, Shared};
+use crate::overview::Scene;
 use crate::pipeline::{CycleReport, Pipeline, Request};
 use crate::scores::ScoresFile;
 use crate::state::State;
+use crate::web::Board;
 
 /// How long a cycle that failed waits for the next try.
 const AGAIN_AFTER: Period = Period::MINUTE;
@@ -43,6 +45,8 @@ pub struct Settings {
     pub scores: Option<PathBuf>,
     /// Set when no more work should begin.
     pub stop: Arc<AtomicBool>,
+    /// Where the daemon says how it is.
+    pub board: Arc<Board>,
 }
 
 /// Everything that lives longer than a cycle.
@@ -73,6 +77,7 @@ impl Worker {
         let dir = loaded.root.join(&loaded.engine.state.dir);
         let shared = Shared { state: Some((dir, state)), stop: settings.stop.clone(), ..Shared::default() };
         let Some(mut pipeline) = open::load(&settings.config, &loaded, &shared)? else { return Ok(None) };
+        settings.board.show(Scene::of(&pipeline));
         let scores = settings.scores.as_deref().map(ScoresFile::create).transpose()?;
         Ok(Some(Self {
             schedule: schedule(&loaded, &pipeline),
@@ -158,6 +163,7 @@ impl Worker {
             }
             Err(crate::pipeline::PipelineError::Scores(error)) => return Err(error.into()),
             Err(error) => {
+                self.settings.board.cycle_failed();
                 error!(error = chain(&error), "a cycle failed; it is tried again in a minute");
                 self.schedule = schedule(&self.loaded, &self.pipeline);
                 self.not_before = now.plus(AGAIN_AFTER);
@@ -168,6 +174,7 @@ impl Worker {
 
     fn note(&mut self, report: &CycleReport, now: Time) {
         self.not_before = Time::MIN;
+        self.settings.board.cycle_ended(&report.alerts);
         if self.kept_at.is_none_or(|kept| kept.elapsed() >= GENERATION_EVERY) {
             self.kept_at = Some(Instant::now());
             keep_generation(&self.pipeline.state);
@@ -227,7 +234,7 @@ impl Worker {
             return;
         }
         errors.iter().for_each(|error| eprintln!("{error}"));
-        refuse(&format!("{} problems", errors.len()));
+        self.refuse(&format!("{} problems", errors.len()));
     }
 
     /// Goes on with another configuration. What detectors remember is kept where it is still valid.
@@ -239,27 +246,34 @@ impl Worker {
         };
         match open::load(&self.settings.config, &loaded, &shared) {
             Ok(Some(mut pipeline)) => {
+                let scene = Scene::of(&pipeline);
                 if let Err(error) = self.courier.take(std::mem::take(&mut pipeline.outlets), &pipeline.desk()) {
-                    return refuse(&format!("{error:#}"));
+                    return self.refuse(&format!("{error:#}"));
                 }
+                if loaded.engine.web != self.loaded.engine.web {
+                    warn!("a changed `web` counts from the next start");
+                }
+                self.settings.board.show(scene);
+                self.settings.board.reloaded(true);
                 self.schedule = schedule(&loaded, &pipeline);
                 self.looked_at.0 = watch::content(&self.settings.config, &loaded);
                 (self.pipeline, self.loaded, self.backoff) = (pipeline, loaded, Backoff::default());
                 info!(detectors = self.pipeline.ready.len(), "configuration in use");
             }
-            Ok(None) => refuse("it leaves nothing to run"),
-            Err(error) => refuse(&format!("{error:#}")),
+            Ok(None) => self.refuse("it leaves nothing to run"),
+            Err(error) => self.refuse(&format!("{error:#}")),
         }
+    }
+
+    fn refuse(&self, reason: &str) {
+        self.settings.board.reloaded(false);
+        error!(reason, "the new configuration cannot be used; the last good one stays in use");
     }
 }
 
 /// A log whose files are not there is no error of the configuration.
 fn refuses(problem: &Problem) -> bool {
     problem.severity == Severity::Error && problem.rule != "log-unreadable"
-}
-
-fn refuse(reason: &str) {
-    error!(reason, "the new configuration cannot be used; the last good one stays in use");
 }
 
 fn keep_generation(state: &State) {

@@ -14,6 +14,7 @@ use crate::log::Log;
 use crate::quantity::Quantity;
 use crate::selector::Selector;
 use crate::sink::{Delivery, Sink, StdoutSink};
+use crate::web::Web;
 
 /// The engine's configuration. Paths are relative to the file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
@@ -60,6 +61,9 @@ pub struct Engine {
     /// How `margay run` goes on.
     #[garde(dive)]
     pub daemon: Daemon,
+    /// Where `margay run` can be asked by HTTP; left out, nowhere.
+    #[garde(dive)]
+    pub web: Option<Web>,
 }
 
 impl Engine {
@@ -87,6 +91,7 @@ impl Default for Engine {
             response: Response::default(),
             limits: Limits::default(),
             daemon: Daemon::default(),
+            web: None,
         }
     }
 }

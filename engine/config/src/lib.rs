@@ -20,6 +20,7 @@ pub mod selector;
 pub mod silence;
 pub mod sink;
 pub mod sustained;
+pub mod web;
 
 mod digest;
 mod document;
@@ -67,6 +68,7 @@ pub use sink::{AlertmanagerSink, Delivery, FileSink, Format, Sink, SlackSink, St
 pub use source::Place;
 pub use sustained::{Sustained, SustainedError};
 pub use typed::{Typed, read_typed, yaml_files};
+pub use web::Web;
 
 #[cfg(test)]
 mod tests;

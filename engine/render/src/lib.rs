@@ -11,6 +11,7 @@ mod guard;
 mod helpers;
 #[cfg(test)]
 mod hostile;
+mod html;
 mod json;
 mod lint;
 mod markdown;
@@ -24,6 +25,7 @@ mod units;
 pub use alertmanager::{Firing, alertmanager_alert};
 pub use error::{RenderError, TemplateError};
 pub use event::calico_event;
+pub use html::html;
 pub use json::{alert_json, alert_schema, json_line};
 pub use markdown::markdown;
 pub use plain::{VALUE_CHARS_MOST, plain};

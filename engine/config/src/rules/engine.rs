@@ -26,6 +26,7 @@ pub(crate) fn check(engine: &Engine, findings: &mut Findings<'_>) {
     delivery(&engine.delivery, findings);
     limits(&engine.limits, findings);
     daemon(engine, findings);
+    web(engine, findings);
     for (name, budget) in &engine.budgets {
         beside::selector(&["budgets", name, "selector"], &budget.selector, findings);
         if budget.per <= Period(0) {
@@ -239,4 +240,15 @@ fn daemon(engine: &Engine, findings: &mut Findings<'_>) {
         let message = format!("{period} is too short");
         findings.value(&["daemon", key], "out-of-range", message, "at least 1s");
     }
+}
+
+fn web(engine: &Engine, findings: &mut Findings<'_>) {
+    let Some(web) = engine.web.as_ref().filter(|web| web.address().is_none()) else { return };
+    let message = format!("`{}` is no address to listen at", shown(&web.listen));
+    findings.value(
+        &["web", "listen"],
+        "bad-address",
+        message,
+        "an IP address and a port, such as 127.0.0.1:9090 or [::1]:9090",
+    );
 }

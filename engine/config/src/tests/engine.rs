@@ -98,6 +98,8 @@ fn each_rule_of_margay_yaml_is_told_at_its_line() {
         ("limits:\n  entities_per_detector: 1.5", "wrong-type", 4),
         ("daemon:\n  detector_timeout: 10ms", "out-of-range", 4),
         ("daemon:\n  reload: often", "bad-period", 4),
+        ("web:\n  listen: localhost:9090", "bad-address", 4),
+        ("web: {}", "missing-key", 3),
     ] {
         let loaded = load_engine(&with_flows(more));
         let errors: Vec<(&str, usize)> = loaded

@@ -1,0 +1,159 @@
+//! Metrics in Prometheus' text format. Labels are names of the configuration and fixed words, never values of logs.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicU64;
+
+use margay_core::{Alert, Time};
+use prometheus_client::encoding::text::encode_registry;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use crate::overview::Scene;
+use crate::state::StateError;
+use crate::web::board::Board;
+
+/// States that a detector can have: one of them is 1.
+const STATES: [&str; 5] = ["ok", "no_data", "running", "error", "never_ran"];
+const STATUSES: [&str; 5] = ["open", "updated", "closed", "amended", "withdrawn"];
+const PREFIX: &str = "margay";
+
+type Labels = Vec<(&'static str, String)>;
+type Counters = Family<Labels, Counter>;
+type Gauges = Family<Labels, Gauge>;
+type Seconds = Family<Labels, Gauge<f64, AtomicU64>>;
+
+/// What is counted from the start of the process on.
+pub(super) struct Meters {
+    cycles: Counters,
+    alerts: Counters,
+    reloads: Counters,
+    is_last_reload_in_use: Gauge,
+}
+
+impl Default for Meters {
+    fn default() -> Self {
+        let meters = Self {
+            cycles: Counters::default(),
+            alerts: Counters::default(),
+            reloads: Counters::default(),
+            is_last_reload_in_use: Gauge::default(),
+        };
+        for result in [true, false] {
+            drop(meters.cycles.get_or_create(&result_label(result)));
+            drop(meters.reloads.get_or_create(&result_label(result)));
+        }
+        meters.is_last_reload_in_use.set(1);
+        meters
+    }
+}
+
+impl Meters {
+    pub(super) fn cycle_ended(&self, alerts: &[Alert]) {
+        self.cycles.get_or_create(&result_label(true)).inc();
+        for alert in alerts {
+            let labels = vec![("detector", alert.detector.clone()), ("status", alert.status.to_string())];
+            self.alerts.get_or_create(&labels).inc();
+        }
+    }
+
+    pub(super) fn cycle_failed(&self) {
+        self.cycles.get_or_create(&result_label(false)).inc();
+    }
+
+    pub(super) fn reloaded(&self, is_in_use: bool) {
+        self.reloads.get_or_create(&result_label(is_in_use)).inc();
+        self.is_last_reload_in_use.set(i64::from(is_in_use));
+    }
+}
+
+/// All metrics as text. While the daemon stands by, those of the state are missing.
+///
+/// # Errors
+/// The state cannot be read.
+pub(super) fn text(board: &Board) -> Result<String, StateError> {
+    let (mut counters, mut gauges) = (Registry::with_prefix(PREFIX), Registry::with_prefix(PREFIX));
+    let meters = &board.meters;
+    counters.register("cycles", "Cycles by how they ended", meters.cycles.clone());
+    counters.register("alerts", "Revisions of alerts since the start", meters.alerts.clone());
+    counters.register("config_reloads", "Configurations taken over or refused", meters.reloads.clone());
+    let in_use = meters.is_last_reload_in_use.clone();
+    gauges.register("config_last_reload_successful", "Whether the newest configuration is in use", in_use);
+    let build = Gauges::default();
+    build.get_or_create(&vec![("version", env!("CARGO_PKG_VERSION").to_owned())]).set(1);
+    gauges.register("build_info", "Version of margay", build);
+    let ready = Gauge::<i64>::default();
+    ready.set(i64::from(board.is_ready()));
+    gauges.register("ready", "Whether a cycle has ended well", ready);
+    if let Some(scene) = board.scene() {
+        detectors(&scene, &mut counters, &mut gauges)?;
+        alerts(&scene, &mut gauges)?;
+    }
+    let (mut counted, mut text) = (String::new(), String::new());
+    encode_registry(&mut counted, &counters).expect("a string takes what is written");
+    encode_registry(&mut text, &gauges).expect("a string takes what is written");
+    Ok(as_counters(&counted) + &text)
+}
+
+fn detectors(scene: &Scene, counters: &mut Registry, gauges: &mut Registry) -> Result<(), StateError> {
+    let (rows, states, entities) = (Counters::default(), Gauges::default(), Gauges::default());
+    let (watermarks, runs) = (Seconds::default(), Seconds::default());
+    for row in scene.rows()? {
+        let own = vec![("detector", row.name.clone())];
+        let with = |state: &str| vec![("detector", row.name.clone()), ("state", state.to_owned())];
+        for state in STATES {
+            states.get_or_create(&with(state)).set(i64::from(row.status.state == state));
+        }
+        for (state, count) in &row.status.entities {
+            entities.get_or_create(&with(state)).set(i64::try_from(*count).unwrap_or(i64::MAX));
+        }
+        rows.get_or_create(&own).inc_by(row.status.rows);
+        for (times, time) in [(&watermarks, row.status.watermark), (&runs, row.status.last_run)] {
+            if let Some(time) = time {
+                times.get_or_create(&own).set(seconds(time));
+            }
+        }
+    }
+    counters.register("detector_rows", "Log rows read", rows);
+    gauges.register("detector_state", "1 for the state of the detector, 0 for the others", states);
+    gauges.register("detector_entities", "Entities by their latest state", entities);
+    gauges.register("detector_watermark_timestamp_seconds", "Buckets before this time were judged", watermarks);
+    gauges.register("detector_last_run_timestamp_seconds", "When the last cycle ended", runs);
+    Ok(())
+}
+
+fn alerts(scene: &Scene, gauges: &mut Registry) -> Result<(), StateError> {
+    let (kept, waiting) = (Gauges::default(), Gauges::default());
+    let mut counts: BTreeMap<String, i64> = STATUSES.map(|status| (status.to_owned(), 0)).into();
+    for alert in scene.state.alerts()? {
+        *counts.entry(alert.status.to_string()).or_default() += 1;
+    }
+    for (status, count) in counts {
+        kept.get_or_create(&vec![("status", status)]).set(count);
+    }
+    for sink in scene.sink_rows()? {
+        waiting.get_or_create(&vec![("sink", sink.name)]).set(i64::try_from(sink.waiting).unwrap_or(i64::MAX));
+    }
+    gauges.register("alerts_kept", "Alerts in the state by their latest status", kept);
+    gauges.register("outbox_waiting", "Alerts that the sink has not taken", waiting);
+    Ok(())
+}
+
+fn result_label(is_good: bool) -> Labels {
+    vec![("result", if is_good { "success" } else { "failure" }.to_owned())]
+}
+
+fn seconds(time: Time) -> f64 {
+    time.0 as f64 / 1000.0
+}
+
+/// OpenMetrics names a counter without its `_total`, Prometheus' older text format, which everything reads, with it.
+fn as_counters(text: &str) -> String {
+    let named = |line: &str| {
+        let (kind, rest) = line.strip_prefix("# ")?.split_once(' ')?;
+        let (name, rest) = rest.split_once(' ')?;
+        Some(format!("# {kind} {name}_total {rest}\n"))
+    };
+    text.lines().map(|line| named(line).unwrap_or_else(|| format!("{line}\n"))).collect()
+}
