@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use backon::{ExponentialBuilder, Retryable};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, Client, Method, Response, StatusCode, Url};
+use reqwest::{Certificate, Client, Response, StatusCode, Url};
 use tokio::runtime::{Builder, Runtime};
 use tracing::debug;
 
@@ -36,8 +36,6 @@ pub enum Login {
         /// The password.
         password: String,
     },
-    /// By an API key of Elasticsearch, as it is sent: base64 of `id:key`.
-    ApiKey(String),
 }
 
 /// What is known of a server.
@@ -57,10 +55,9 @@ pub struct Server {
     pub tries: usize,
 }
 
-/// A request.
+/// A POST.
 pub(crate) struct Request<'a> {
-    pub(crate) method: Method,
-    /// Added to the address as it is.
+    /// Added to the address.
     pub(crate) path: &'a str,
     pub(crate) content_type: &'static str,
     /// Tells the server a repeated request from a new one.
@@ -109,8 +106,8 @@ impl Http {
         })
     }
 
-    /// Sends a request until it is answered well, as often as may be; the answer's body.
-    pub(crate) fn send(&self, request: &Request<'_>) -> Result<String, DeliverError> {
+    /// Sends a request until it is answered well, as often as may be.
+    pub(crate) fn send(&self, request: &Request<'_>) -> Result<(), DeliverError> {
         let waits = ExponentialBuilder::default()
             .with_jitter()
             .with_min_delay(WAIT_FIRST)
@@ -128,7 +125,7 @@ impl Http {
         self.runtime.block_on(tries.into_future())
     }
 
-    async fn once(&self, request: &Request<'_>) -> Result<String, DeliverError> {
+    async fn once(&self, request: &Request<'_>) -> Result<(), DeliverError> {
         let host = self.url.host_str().unwrap_or_default();
         let literal: Option<IpAddr> = host.trim_matches(['[', ']']).parse().ok();
         if literal.is_some_and(|address| !Guard { allow_local: self.server.allow_local }.allows(address)) {
@@ -137,13 +134,12 @@ impl Http {
         let failed = |source: reqwest::Error| DeliverError::Request { source: source.without_url() };
         let mut building = self
             .client
-            .request(request.method.clone(), self.at(request.path))
+            .post(self.at(request.path))
             .header(CONTENT_TYPE, request.content_type)
             .body(request.body.clone());
         building = match &self.server.login {
             Login::None => building,
             Login::Basic { username, password } => building.basic_auth(username, Some(password)),
-            Login::ApiKey(key) => building.header("Authorization", format!("ApiKey {key}")),
         };
         if let Some(key) = request.key {
             building = building.header("Idempotency-Key", key);
@@ -151,16 +147,15 @@ impl Http {
         let response = building.send().await.map_err(failed)?;
         let (status, again_after) = (response.status(), again_after(response.headers(), SystemTime::now()));
         let body = body(response).await.map_err(failed)?;
-        judge(status, body, again_after)
+        judge(status, &body, again_after)
     }
 
     /// The address with a path behind it.
     fn at(&self, path: &str) -> Url {
         let mut url = self.url.clone();
         if !path.is_empty() {
-            let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
             url.set_path(&format!("{}{path}", self.url.path().trim_end_matches('/')));
-            url.set_query(query);
+            url.set_query(None);
         }
         url
     }
@@ -179,11 +174,11 @@ async fn body(mut response: Response) -> Result<String, reqwest::Error> {
 }
 
 /// What an answer means: a message is taken, refused as such, or to be sent again.
-fn judge(status: StatusCode, body: String, again_after: Option<Duration>) -> Result<String, DeliverError> {
+fn judge(status: StatusCode, body: &str, again_after: Option<Duration>) -> Result<(), DeliverError> {
     if status.is_success() {
-        return Ok(body);
+        return Ok(());
     }
-    let reason = reason(&body);
+    let reason = reason(body);
     let status_code = status.as_u16();
     if status.is_redirection() {
         return Err(DeliverError::Redirect { status: status_code });

@@ -1,7 +1,5 @@
 //! Alerts sent by POST: one a request, or a list of them.
 
-use reqwest::Method;
-
 use crate::http::{Http, Request, Server};
 use crate::{DeliverError, Message, Receipt, Refusal};
 
@@ -66,8 +64,8 @@ impl Post {
             }
         };
         let key = messages.first().map(|message| &message.key[..]).filter(|_| self.batch == Batch::One);
-        let request = Request { method: Method::POST, path: self.path, content_type: self.content_type, key, body };
-        self.http.send(&request).map(drop)
+        let request = Request { path: self.path, content_type: self.content_type, key, body };
+        self.http.send(&request)
     }
 }
 
