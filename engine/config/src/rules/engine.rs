@@ -1,8 +1,6 @@
 //! Rules across the keys of margay.yaml.
 
-use std::net::IpAddr;
-
-use margay_core::Period;
+use margay_core::{Period, is_local};
 
 use crate::daemon::Daemon;
 use crate::engine::{Engine, Limits};
@@ -190,11 +188,7 @@ fn local_address(key: &[&str; 3], url: &str, allow_local: bool, findings: &mut F
     let host = url.split_once("://").map_or("", |(_, rest)| rest.split(['/', '?', '#']).next().unwrap_or(""));
     let name = host.strip_prefix('[').map_or_else(|| host.split(':').next(), |inner| inner.split(']').next());
     let name = name.unwrap_or("").trim_end_matches('.').to_ascii_lowercase();
-    let is_local = match name.parse() {
-        Ok(IpAddr::V4(address)) => address.is_loopback() || address.is_link_local() || address.is_unspecified(),
-        Ok(IpAddr::V6(address)) => address.is_loopback() || address.is_unicast_link_local() || address.is_unspecified(),
-        Err(_) => name == "localhost" || name.ends_with(".localhost"),
-    };
+    let is_local = name.parse().map_or(name == "localhost" || name.ends_with(".localhost"), is_local);
     if is_local && !allow_local {
         let message = format!("`{}` is on this machine, and what calls it is trusted there", shown(&name));
         findings.value(
