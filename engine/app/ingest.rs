@@ -336,6 +336,12 @@ pub fn find<'a>(ready: &'a [Arc<Ready>], name: &str) -> Option<&'a Arc<Ready>> {
     ready.iter().find(|ready| ready.definition.name == name)
 }
 
+/// Names of the detectors that only run in the shadow of others.
+pub fn shadows(ready: &[Arc<Ready>]) -> BTreeSet<&str> {
+    let shadows = ready.iter().filter(|ready| ready.definition.meta.shadow);
+    shadows.map(|ready| &ready.definition.name[..]).collect()
+}
+
 /// Threads that decode: all there are.
 pub fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)

@@ -1,6 +1,6 @@
 //! What every detector sees, or why it sees nothing: the document of `status`, which the daemon shows as well.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use margay_core::{Alert, Time};
@@ -9,8 +9,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::budgets::{Known, Spent, TeamBudget, spent};
-use crate::commands::alerts::worst;
-use crate::ingest::Ready;
+use crate::ingest::{Ready, shadows};
 use crate::outlet::Way;
 use crate::pipeline::Pipeline;
 use crate::records::DetectorStatus;
@@ -154,10 +153,10 @@ impl Scene {
         Ok(self.sinks.iter().map(row).collect())
     }
 
-    /// Whether a detector only runs in the shadow of another.
+    /// Names of the detectors that only run in the shadow of others.
     #[must_use]
-    pub fn is_shadow(&self, detector: &str) -> bool {
-        self.ready.iter().any(|ready| ready.definition.meta.shadow && ready.definition.name == detector)
+    pub fn shadows(&self) -> BTreeSet<&str> {
+        shadows(&self.ready)
     }
 
     fn silence_rows(&self) -> Result<Vec<SilenceRow>, StateError> {
@@ -185,4 +184,9 @@ impl Scene {
         });
         Ok(rows.collect())
     }
+}
+
+/// The alert with the highest severity, of equal ones that with the highest score, of those the first.
+pub fn worst<'a>(alerts: impl Iterator<Item = &'a Alert>) -> Option<&'a Alert> {
+    alerts.reduce(|worst, one| if (one.severity, one.score) > (worst.severity, worst.score) { one } else { worst })
 }

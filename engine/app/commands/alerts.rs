@@ -1,29 +1,28 @@
 //! `alerts`: what was raised.
 
 use anyhow::bail;
-use margay_core::{Alert, Incident};
+use margay_core::{Alert, AlertStatus, Incident};
 use margay_decide::incidents;
 use margay_render::plain;
 
 use super::{print, print_json};
 use crate::Exit;
 use crate::cli::{AlertsArgs, Cli, Output};
+use crate::ingest::shadows;
 use crate::open;
-use crate::pipeline::Pipeline;
-
-/// Statuses that `--status` takes.
-const STATUSES: [&str; 5] = ["open", "updated", "closed", "amended", "withdrawn"];
+use crate::overview::worst;
 
 /// Lists alerts or incidents.
 pub fn run(cli: &Cli, args: &AlertsArgs) -> anyhow::Result<Exit> {
-    if let Some(status) = args.status.as_deref().filter(|status| !STATUSES.contains(status)) {
-        bail!("`{status}` is no status of an alert; there are {}", STATUSES.join(", "));
+    let statuses = AlertStatus::ALL.map(|status| status.to_string());
+    if let Some(status) = args.status.as_ref().filter(|status| !statuses.contains(status)) {
+        bail!("`{status}` is no status of an alert; there are {}", statuses.join(", "));
     }
     let Some(pipeline) = open::pipeline(&cli.config)? else { return Ok(Exit::Configuration) };
     let mut alerts = pipeline.state.alerts()?;
-    let shadows: Vec<&str> = shadows(&pipeline);
+    let shadows = shadows(&pipeline.ready);
     let all = alerts.len();
-    alerts.retain(|alert| shadows.contains(&&alert.detector[..]) == args.shadow);
+    alerts.retain(|alert| shadows.contains(&alert.detector[..]) == args.shadow);
     let apart = all - alerts.len();
     let newest = alerts.iter().map(|alert| alert.end).max();
     alerts.retain(|alert| {
@@ -40,12 +39,6 @@ pub fn run(cli: &Cli, args: &AlertsArgs) -> anyhow::Result<Exit> {
         (false, Output::Text) => print(&(alert_lines(&alerts) + &footer(&alerts, apart, args.shadow)))?,
     }
     Ok(Exit::Ok)
-}
-
-/// Names of the detectors that only run in the shadow of others.
-fn shadows(pipeline: &Pipeline) -> Vec<&str> {
-    let shadows = pipeline.ready.iter().filter(|ready| ready.definition.meta.shadow);
-    shadows.map(|ready| &ready.definition.name[..]).collect()
 }
 
 fn alert_lines(alerts: &[Alert]) -> String {
@@ -77,11 +70,6 @@ fn footer(alerts: &[Alert], apart: usize, in_shadow: bool) -> String {
         text.push_str(&format!("{apart} of shadow detectors are kept apart: `margay alerts --shadow`\n"));
     }
     text
-}
-
-/// The alert with the highest severity, of equal ones that with the highest score, of those the first.
-pub fn worst<'a>(alerts: impl Iterator<Item = &'a Alert>) -> Option<&'a Alert> {
-    alerts.reduce(|worst, one| if (one.severity, one.score) > (worst.severity, worst.score) { one } else { worst })
 }
 
 fn incident_lines(incidents: &[Incident]) -> String {

@@ -84,10 +84,11 @@ pub(super) async fn description() -> Response {
 /// The newest alerts of those that are wanted.
 pub(super) fn newest(scene: &Scene, wanted: &Wanted) -> Result<AlertList, Failure> {
     let mut alerts = scene.state.alerts()?;
+    let shadows = scene.shadows();
     alerts.retain(|alert| {
         wanted.detector.as_ref().is_none_or(|name| alert.detector == *name)
             && wanted.status.is_none_or(|status| alert.status == status)
-            && scene.is_shadow(&alert.detector) == wanted.shadow
+            && shadows.contains(&alert.detector[..]) == wanted.shadow
     });
     alerts.reverse();
     let left_out = alerts.len().saturating_sub(wanted.limit);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 
-use margay_core::{Alert, Time};
+use margay_core::{Alert, AlertStatus, Time};
 use prometheus_client::encoding::text::encode_registry;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -16,7 +16,6 @@ use crate::web::board::Board;
 
 /// States that a detector can have: one of them is 1.
 const STATES: [&str; 5] = ["ok", "no_data", "running", "error", "never_ran"];
-const STATUSES: [&str; 5] = ["open", "updated", "closed", "amended", "withdrawn"];
 const PREFIX: &str = "margay";
 
 type Labels = Vec<(&'static str, String)>;
@@ -125,12 +124,12 @@ fn detectors(scene: &Scene, counters: &mut Registry, gauges: &mut Registry) -> R
 
 fn alerts(scene: &Scene, gauges: &mut Registry) -> Result<(), StateError> {
     let (kept, waiting) = (Gauges::default(), Gauges::default());
-    let mut counts: BTreeMap<String, i64> = STATUSES.map(|status| (status.to_owned(), 0)).into();
+    let mut counts: BTreeMap<AlertStatus, i64> = AlertStatus::ALL.map(|status| (status, 0)).into();
     for alert in scene.state.alerts()? {
-        *counts.entry(alert.status.to_string()).or_default() += 1;
+        *counts.entry(alert.status).or_default() += 1;
     }
     for (status, count) in counts {
-        kept.get_or_create(&vec![("status", status)]).set(count);
+        kept.get_or_create(&vec![("status", status.to_string())]).set(count);
     }
     for sink in scene.sink_rows()? {
         waiting.get_or_create(&vec![("sink", sink.name)]).set(i64::try_from(sink.waiting).unwrap_or(i64::MAX));

@@ -26,6 +26,11 @@ pub enum AlertStatus {
     Withdrawn,
 }
 
+impl AlertStatus {
+    /// Every status, in the order of an alert's life.
+    pub const ALL: [Self; 5] = [Self::Open, Self::Updated, Self::Closed, Self::Amended, Self::Withdrawn];
+}
+
 impl fmt::Display for AlertStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
