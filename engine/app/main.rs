@@ -44,6 +44,7 @@ mod state;
 mod stored;
 mod tune;
 mod upkeep;
+mod wall;
 mod web;
 mod words;
 

@@ -8,11 +8,11 @@ use margay_deliver::{DeadLetter, DeliverError, Message, Refusal, Sink, bury};
 use margay_render::{Firing, Templates, alert_json, alertmanager_alert, calico_event, json_line, slack_message};
 use tracing::{error, warn};
 
-use crate::commands::now;
 use crate::ingest::{Ready, chain, find};
 use crate::pipeline::Pipeline;
 use crate::quarantine::Response;
 use crate::state::{State, StateError};
+use crate::wall::now;
 
 /// Alerts that are looked at for a quarantine between two commits.
 const QUARANTINES_MOST: usize = 1000;

@@ -14,7 +14,6 @@ use rayon::prelude::*;
 use tracing::warn;
 
 use crate::budgets::TeamBudget;
-use crate::commands::now;
 use crate::compose::{Composer, Happening};
 use crate::detect::{Outcome, Scored, Wish};
 use crate::ingest::{LogReport, Pass, Ready, chain, failed, ingest, threads};
@@ -27,6 +26,7 @@ use crate::progress::Progress;
 use crate::scores::{ScoresError, ScoresFile};
 use crate::specs::Definition;
 use crate::state::{State, StateError};
+use crate::wall::now;
 
 /// Why a cycle could not be completed.
 #[derive(Debug, thiserror::Error)]

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 
 use margay_config::{Loaded, Severity};
 
-use super::{now, print, print_json};
+use super::{print, print_json};
 use crate::Exit;
 use crate::cli::{CheckArgs, CheckFormat, Cli, Output};
 use crate::lint;
 use crate::upkeep;
+use crate::wall::now;
 
 /// Prints all problems; 3 when there is an error.
 pub fn run(cli: &Cli, args: &CheckArgs) -> anyhow::Result<Exit> {

@@ -8,7 +8,7 @@ use margay_core::{Alert, AlertStatus, Entity, Period, Time, TimeRange};
 use margay_generate::{IncidentKind, Options, Planted};
 use serde::Serialize;
 
-use super::{now, print, print_json};
+use super::{print, print_json};
 use crate::Exit;
 use crate::chart;
 use crate::cli::{Cli, DemoArgs, Output};
@@ -18,6 +18,7 @@ use crate::outlet::Way;
 use crate::pipeline::{Pipeline, Request};
 use crate::progress::Progress;
 use crate::shipped;
+use crate::wall::now;
 
 /// The logs end at this midnight, whatever today is: the same seed writes the same bytes.
 const END: &str = "2026-11-16";

@@ -4,12 +4,13 @@ use anyhow::bail;
 use margay_core::{AlertStatus, Time};
 use margay_render::plain;
 
-use super::{find_alert, now, print, print_json};
+use super::{find_alert, print, print_json};
 use crate::Exit;
 use crate::cli::{Cli, LabelArgs, Output};
 use crate::labels::{Label, Order, labels};
 use crate::open;
 use crate::pipeline::Pipeline;
+use crate::wall::now;
 
 /// Longest note, in characters.
 const NOTE_CHARS_MOST: usize = 2000;

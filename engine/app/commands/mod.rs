@@ -23,20 +23,13 @@ pub mod test;
 pub mod tune;
 
 use std::io::Write;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
-use margay_core::{Alert, Entity, Time, TimeRange};
+use margay_core::{Alert, Entity, TimeRange};
 use margay_render::plain;
 use serde::Serialize;
 
 use crate::ingest::Ready;
-
-/// The wall clock: read here, handed down as an argument.
-pub fn now() -> Time {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Time(i64::try_from(since.as_millis()).unwrap_or(i64::MAX)).min(Time::MAX)
-}
 
 /// Prints a text; a reader that went away is no error.
 pub fn print(text: &str) -> anyhow::Result<()> {

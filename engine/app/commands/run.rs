@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use anyhow::bail;
 use serde_json::json;
 
-use super::{now, print_json};
+use super::print_json;
 use crate::Exit;
 use crate::cli::{Cli, Output, RunArgs};
 use crate::daemon;
 use crate::open;
 use crate::pipeline::{CycleReport, Pipeline, Request};
 use crate::scores::ScoresFile;
+use crate::wall::now;
 
 /// The daemon, or one cycle.
 pub fn run(cli: &Cli, args: &RunArgs) -> anyhow::Result<Exit> {

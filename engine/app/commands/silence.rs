@@ -7,10 +7,11 @@ use margay_config::{Selector, SilenceFile};
 use margay_core::Time;
 use serde_json::json;
 
-use super::{find_alert, now, print, print_json};
+use super::{find_alert, print, print_json};
 use crate::Exit;
 use crate::cli::{Cli, Output, SilenceArgs};
 use crate::open;
+use crate::wall::now;
 
 /// Characters of a file's name that is made of a detector's at most.
 const NAME_CHARS_MOST: usize = 60;

@@ -7,7 +7,7 @@ use margay_core::{Alert, AlertStatus, Entity, ModelInfo, Period, SuspiciousRecor
 use margay_render::Templates;
 use serde::Serialize;
 
-use super::{now, print, print_json};
+use super::{print, print_json};
 use crate::Exit;
 use crate::cli::{Cli, Output, SinkCommand};
 use crate::ingest::chain;
@@ -15,6 +15,7 @@ use crate::outlet::{Desk, Form, Outlet, Way};
 use crate::sinks;
 use crate::specs;
 use crate::state::State;
+use crate::wall::now;
 
 /// How long the test alert fires in an Alertmanager.
 const FIRES_FOR: Period = Period(5 * Period::MINUTE.0);

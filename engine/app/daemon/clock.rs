@@ -1,9 +1,11 @@
 //! What time it is, and how long to wait.
 
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use margay_core::Time;
+
+use crate::wall;
 
 /// Longest sleep at once: the wall clock may be set while we sleep.
 const SLEEP_MOST: Duration = Duration::from_secs(1);
@@ -28,10 +30,7 @@ impl Clock {
     #[must_use]
     pub fn now(&self) -> Time {
         match self {
-            Self::System => {
-                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-                Time(i64::try_from(since.as_millis()).unwrap_or(i64::MAX)).min(Time::MAX)
-            }
+            Self::System => wall::now(),
             Self::Accelerated(now) => Time(now.load(Ordering::Relaxed)),
         }
     }
