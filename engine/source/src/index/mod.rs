@@ -69,7 +69,7 @@ impl Index {
     /// The cluster cannot be asked, or no index has the name.
     pub(crate) fn list(&self, columns: &Columns, since: Time) -> Result<Vec<FileInfo>, SourceError> {
         let mut found = Vec::new();
-        let listed = self.timed(columns).and_then(|indices| {
+        let listed = self.timed(columns, &|_| true).and_then(|indices| {
             for index in indices {
                 found.extend(index.stretches(&self.client, &self.spec.cluster.url, since)?);
             }
@@ -106,17 +106,11 @@ impl Index {
         let spent = Spent::new(self.spec.limits);
         let flavour = self.flavour()?;
         let chosen = chosen.map(by_index);
-        for index in &self.timed(columns)? {
-            let stretches = match &chosen {
-                Some(chosen) => match chosen.get(&index.name) {
-                    Some((stretches, count)) => Some((stretches, *count)),
-                    None => continue,
-                },
-                None => None,
-            };
-            let whole = Vec::new();
-            let (stretches, count) = stretches.unwrap_or((&whole, usize::MAX));
-            let slices = if count < SHARED_STRETCHES_LEAST { 1 } else { threads.max(2) };
+        let is_wanted = |name: &str| chosen.as_ref().is_none_or(|chosen| chosen.contains_key(name));
+        for index in &self.timed(columns, &is_wanted)? {
+            let everything = (Vec::new(), usize::MAX);
+            let (stretches, count) = chosen.as_ref().map_or(&everything, |chosen| &chosen[&index.name]);
+            let slices = if *count < SHARED_STRETCHES_LEAST { 1 } else { threads.max(2) };
             let mut read = PartReport::default();
             let parts: Vec<&[TimeRange]> =
                 if stretches.is_empty() { vec![&[]] } else { stretches.chunks(RANGES_MOST).collect() };
@@ -142,10 +136,11 @@ impl Index {
         }
     }
 
-    /// The indices that have records with times.
-    fn timed(&self, columns: &Columns) -> Result<Vec<Timed>, Fault> {
+    /// The wanted indices that have records with times.
+    fn timed(&self, columns: &Columns, is_wanted: &dyn Fn(&str) -> bool) -> Result<Vec<Timed>, Fault> {
         let mut timed = Vec::new();
-        for index in mapping::resolve(&self.client, &self.spec.index)? {
+        let all = mapping::resolve(&self.client, &self.spec.index)?;
+        for index in all.into_iter().filter(|index| is_wanted(&index.name)) {
             timed.extend(Timed::look(&self.client, &index, &columns.time)?);
         }
         Ok(timed)

@@ -196,29 +196,25 @@ impl<'a> Slice<'a> {
         body["sort"] = json!(["_doc"]);
         body["track_total_hits"] = json!(true);
         let path = format!("/{}/_search?scroll={KEEP_ALIVE}", encoded(&self.pull.index.name));
-        let (mut bytes, mut records, mut page) = self.pull.client.ask(post(&path, &body), &looked_at)?;
+        let mut first = self.pull.client.ask(post(&path, &body), &looked_at)?;
+        let mut handle = scroll_of(&mut first.2)?;
+        let read = self.scroll_on(first, &mut handle);
+        close(self.pull, &handle);
+        read
+    }
+
+    fn scroll_on(&mut self, first: Looked, handle: &mut String) -> Result<(), Fault> {
+        let (mut bytes, mut records, mut page) = first;
         let (total, mut seen) = (self.total(&page)?, 0);
         loop {
-            let handle = page.handle.take().ok_or_else(|| Fault::lasting("a page comes without its scroll"))?;
-            let mut outcome = self.rows(&bytes, &records);
+            self.rows(&bytes, &records)?;
             seen += page.hits;
-            if outcome.is_ok() && (page.hits == 0 || seen >= total || self.task.is_stopped()) {
-                close(self.pull, &handle);
+            if page.hits == 0 || seen >= total || self.task.is_stopped() {
                 return self.compare(seen, total);
             }
             let body = json!({ "scroll": KEEP_ALIVE, "scroll_id": handle });
-            let next = outcome.and_then(|()| self.pull.client.ask_once(post("/_search/scroll", &body), &looked_at));
-            outcome = match next {
-                Ok(next) => {
-                    (bytes, records, page) = next;
-                    Ok(())
-                }
-                Err(fault) => Err(fault),
-            };
-            if let Err(fault) = outcome {
-                close(self.pull, &handle);
-                return Err(fault);
-            }
+            (bytes, records, page) = self.pull.client.ask_once(post("/_search/scroll", &body), &looked_at)?;
+            *handle = scroll_of(&mut page)?;
         }
     }
 
@@ -325,6 +321,10 @@ fn looked_at(bytes: Vec<u8>) -> Result<Looked, Fault> {
         records.push((start, start + record.len()));
     })?;
     Ok((bytes, records, page))
+}
+
+fn scroll_of(page: &mut Page) -> Result<String, Fault> {
+    page.handle.take().ok_or_else(|| Fault::lasting("a page comes without its scroll"))
 }
 
 /// Where the last page ended, as the next one is asked for.
