@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::support::{Home, copy, root, rounds, wait};
 
-const CONFIGURATION: &str = "\
+pub const CONFIGURATION: &str = "\
 logs:
   web: { files: \"logs/*.csv\", time: { field: ts } }
 detectors: [detectors.d]
@@ -19,7 +19,7 @@ sinks:
 /// Rounds of the kill test; the long form has 200.
 const ROUNDS: &str = "MARGAY_ROUNDS";
 
-fn detector(name: &str, above: u32) -> String {
+pub fn detector(name: &str, above: u32) -> String {
     format!(
         "name: {name}\nlog: web\nentity: [app]\nbucket: 1m\nfeatures: {{ hits: sum(hits) }}\nmodel: {{ limit: {{ above: {above} }} }}\nthreshold: {{ refractory: 1m }}\n"
     )

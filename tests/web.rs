@@ -7,29 +7,19 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
+use crate::daemon::{CONFIGURATION, detector};
 use crate::support::{Daemon, Home, leave_out, wait};
 
-const CONFIGURATION: &str = "\
-logs:
-  web: { files: \"logs/*.csv\", time: { field: ts } }
-detectors: [detectors.d]
-daemon: { reload: 1s, alert_age: 520w }
-sinks:
-  - file: { path: alerts.ndjson }
-web: { listen: \"127.0.0.1:0\" }
-";
 const HOSTILE: &str = "<script>alert(1)</script>";
 
-fn detector(name: &str) -> String {
-    format!(
-        "name: {name}\nlog: web\nentity: [app]\nbucket: 1m\nfeatures: {{ hits: sum(hits) }}\nmodel: {{ limit: {{ above: 50 }} }}\nthreshold: {{ refractory: 1m }}\n"
-    )
+fn configuration(listen: &str) -> String {
+    format!("{CONFIGURATION}web: {{ listen: \"{listen}\" }}\n")
 }
 
 /// An hour of two applications; every tenth minute one of them is loud, whose name is HTML.
 fn home() -> Home {
-    let home = Home::with(CONFIGURATION);
-    home.write("detectors.d/loud.yaml", detector("loud"));
+    let home = Home::with(&configuration("127.0.0.1:0"));
+    home.write("detectors.d/loud.yaml", detector("loud", 50));
     let mut csv = "ts,app,hits\n".to_owned();
     for minute in 0..60 {
         let time = margay_core::Time(1_793_577_600_000 + minute * 60_000);
@@ -152,7 +142,7 @@ fn metrics_are_lines_that_prometheus_reads_and_count_what_happened() {
         assert!(has(line), "{line}\n{}", metrics().body);
     }
     wait("the delivery", || has("margay_outbox_waiting{sink=\"file\"} 0"));
-    home.write("detectors.d/loud.yaml", detector("loud").replace("hits)", "hits"));
+    home.write("detectors.d/loud.yaml", detector("loud", 50).replace("hits)", "hits"));
     wait("the refusal", || has("margay_config_last_reload_successful 0"));
     assert!(has("margay_config_reloads_total{result=\"failure\"} 1"), "{}", metrics().body);
     let answer = metrics();
@@ -262,7 +252,7 @@ fn an_address_in_use_ends_the_start() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let home = home();
     let address = taken.local_addr().unwrap().to_string();
-    home.write("margay.yaml", CONFIGURATION.replace("127.0.0.1:0", &address));
+    home.write("margay.yaml", configuration(&address));
     let ran = home.margay(&["run"]).expect(2);
     assert!(ran.stderr.contains(&format!("cannot listen at {address}")), "{}", ran.stderr);
 }
