@@ -49,12 +49,15 @@ fn home(expect: &str) -> Home {
 }
 
 #[test]
-fn every_shipped_detector_has_a_case_that_fires_and_one_that_stays_quiet() {
+fn every_shipped_detector_says_what_to_do_and_has_a_case_that_fires_and_one_that_stays_quiet() {
     for entry in std::fs::read_dir(root().join("detectors.d")).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_none_or(|ending| ending != "yaml") {
             continue;
         }
+        let detector: serde_yaml::Value = serde_yaml::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        let mitigations = detector["alert"]["mitigations"].as_sequence();
+        assert!(detector["alert"]["runbook"].is_string() && mitigations.is_some_and(|all| !all.is_empty()), "{path:?}");
         let tests = root().join("tests/detectors").join(path.file_name().unwrap());
         let text = std::fs::read_to_string(&tests).unwrap_or_else(|error| panic!("{}: {error}", tests.display()));
         let file: CaseFile = serde_yaml::from_str(&text).unwrap();

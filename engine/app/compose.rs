@@ -237,6 +237,7 @@ fn draft(happening: &Happening, id: &str, before: Option<&Alert>) -> Alert {
         engine_version: env!("CARGO_PKG_VERSION").to_owned(),
         mitre: definition.meta.mitre.clone(),
         runbook: definition.meta.runbook.clone(),
+        mitigations: definition.meta.mitigations.clone(),
         gates: episode.gates.clone(),
         silenced: None,
     }

@@ -63,6 +63,8 @@ pub struct Meta {
     pub mitre: Vec<String>,
     /// What to do.
     pub runbook: Option<String>,
+    /// What ends or limits the harm.
+    pub mitigations: Vec<String>,
     /// Template of the one line.
     pub summary: String,
     /// Name of the template of the full text.
@@ -212,6 +214,7 @@ fn meta(detector: &config::Detector) -> Meta {
         severity: detector.alert.severity,
         mitre: detector.alert.mitre.clone(),
         runbook: detector.alert.runbook.clone(),
+        mitigations: detector.alert.mitigations.clone(),
         summary: detector.alert.summary.clone(),
         template: detector.alert.template.clone(),
     }

@@ -127,6 +127,10 @@ fn alert_text(alert: &Alert) -> String {
     if let Some(runbook) = &alert.runbook {
         text.push_str(&format!("\nRunbook: {runbook}\n"));
     }
+    if !alert.mitigations.is_empty() {
+        text.push_str("\nMitigations:\n");
+        alert.mitigations.iter().for_each(|one| text.push_str(&format!("  - {one}\n")));
+    }
     text
 }
 

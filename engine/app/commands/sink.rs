@@ -116,6 +116,7 @@ pub fn test_alert(sink: &str, now: Time) -> Alert {
         engine_version: env!("CARGO_PKG_VERSION").to_owned(),
         mitre: Vec::new(),
         runbook: None,
+        mitigations: Vec::new(),
         gates: Vec::new(),
         silenced: None,
     }

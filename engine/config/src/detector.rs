@@ -235,6 +235,10 @@ pub struct AlertText {
     /// What to do: text, or the address of a page.
     #[garde(skip)]
     pub runbook: Option<String>,
+    /// What ends or limits the harm, a sentence each. Alerts carry them.
+    #[garde(inner(length(min = 1)))]
+    #[schemars(inner(length(min = 1)))]
+    pub mitigations: Vec<String>,
 }
 
 impl Default for AlertText {
@@ -245,6 +249,7 @@ impl Default for AlertText {
             template: "alert".to_owned(),
             mitre: Vec::new(),
             runbook: None,
+            mitigations: Vec::new(),
         }
     }
 }

@@ -198,6 +198,9 @@ pub struct Alert {
     pub mitre: Vec<String>,
     /// Where to read on, or what to do.
     pub runbook: Option<String>,
+    /// What ends or limits the harm.
+    #[serde(default)]
+    pub mitigations: Vec<String>,
     /// Verdicts of the gates in the bucket that opened the episode.
     pub gates: Vec<Gate>,
     /// The silence that kept this revision from being delivered; left out where none did.

@@ -58,6 +58,7 @@ pub(crate) fn alert() -> Alert {
         engine_version: String::new(),
         mitre: Vec::new(),
         runbook: None,
+        mitigations: Vec::new(),
         gates: Vec::new(),
         silenced: None,
         evidence: Vec::new(),

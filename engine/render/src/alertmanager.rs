@@ -95,8 +95,15 @@ fn annotations(alert: &Alert) -> Map<String, Value> {
     annotate("incident", &alert.incident);
     annotate("evidence", &alert.evidence.join(", "));
     annotate("mitre", &alert.mitre.join(", "));
-    annotate("runbook_url", alert.runbook.as_deref().unwrap_or_default());
+    let runbook = alert.runbook.as_deref().unwrap_or_default();
+    annotate(if is_address(runbook) { "runbook_url" } else { "runbook" }, runbook);
+    annotate("mitigations", &alert.mitigations.join(" "));
     annotations
+}
+
+/// Alertmanager's page makes a link of `runbook_url`.
+fn is_address(text: &str) -> bool {
+    (text.starts_with("https://") || text.starts_with("http://")) && !text.contains(char::is_whitespace)
 }
 
 #[cfg(test)]
@@ -129,6 +136,17 @@ mod tests {
         let amended = Alert { status: AlertStatus::Amended, ..alert.clone() };
         assert!(!is_over(&Alert { time: amended.end, ..amended.clone() }));
         assert!(is_over(&Alert { time: amended.end.plus(Period::HOUR), ..amended }));
+    }
+
+    #[test]
+    fn only_an_address_is_a_link_to_a_runbook() {
+        let [_, alert, _] = sample::alerts(&[], &[]);
+        let annotated =
+            |runbook: &str| sent(&Alert { runbook: Some(runbook.into()), ..alert.clone() })["annotations"].clone();
+        assert_eq!(annotated("https://a.example/b")["runbook_url"], "https://a.example/b");
+        let prose = annotated("Look at https://a.example/b");
+        assert_eq!((&prose["runbook"], prose.get("runbook_url")), (&json!("Look at https://a.example/b"), None));
+        assert_eq!(prose["mitigations"], "Quarantine the pod. Allow egress only to known destinations.");
     }
 
     #[test]

@@ -46,6 +46,7 @@ pub(crate) fn context(alert: &Alert) -> Value {
         "model": alert.model,
         "mitre": alert.mitre,
         "runbook": alert.runbook,
+        "mitigations": alert.mitigations,
         "engine_version": alert.engine_version,
     })
 }

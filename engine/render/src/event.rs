@@ -40,7 +40,7 @@ pub fn calico_event(alert: &Alert) -> Value {
     fields.insert("attack_vector".to_owned(), json!((!alert.mitre.is_empty()).then_some("Network")));
     fields.insert("mitre_tactic".to_owned(), json!(alert.mitre.iter().find_map(|id| tactic(id))));
     fields.insert("mitre_ids".to_owned(), json!(alert.mitre));
-    fields.insert("mitigations".to_owned(), json!(alert.runbook.iter().collect::<Vec<_>>()));
+    fields.insert("mitigations".to_owned(), json!(alert.mitigations));
     event
 }
 
