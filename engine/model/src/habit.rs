@@ -6,14 +6,12 @@ use serde::{Deserialize, Serialize};
 
 /// Time after an extreme bucket in which further ones are expected, in days.
 const QUIET_DAYS: f64 = 0.2;
-/// Share of the first score that later buckets can reach.
-const LATER_RATIO: f64 = 0.7;
-/// Time from an episode's first extreme on after which it counts as long, in days.
-const LONG_DAYS: f64 = 0.2;
-/// Only an episode that began with at least this score counts as long: milder extremes follow each other by chance.
-const LONG_SCORE: f64 = 30.0;
-/// Share of the first score that buckets of a long episode can reach: no more than what keeps an alert open.
-const LONG_RATIO: f64 = 0.5;
+/// Share of the first score that later buckets can reach: no more than what keeps an alert open.
+const LATER_RATIO: f64 = 0.5;
+/// The same after a mild extreme: those follow each other by chance.
+const MILD_RATIO: f64 = 0.7;
+/// An episode that began with less than this score is mild.
+const MILD: f64 = 40.0;
 /// A score so much above the first one is news again.
 const NEWS: f64 = 3.0;
 /// Scores from here on are extreme.
@@ -27,7 +25,6 @@ const RECURRING_DAYS: f64 = 0.4;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Habit {
     first: f64,
-    first_at: Option<Time>,
     last_at: Option<Time>,
     held_at: Option<Time>,
 }
@@ -43,17 +40,13 @@ impl Habit {
         if !within(time, self.last_at, QUIET_DAYS, bucket) || score > self.first + NEWS {
             return score;
         }
-        let long = self.first >= LONG_SCORE && !within(time, self.first_at, LONG_DAYS, bucket);
-        score.min(if long { LONG_RATIO } else { LATER_RATIO } * self.first)
+        score.min(if self.first < MILD { MILD_RATIO } else { LATER_RATIO } * self.first)
     }
 
     /// Takes in the untempered score of a bucket.
     pub(crate) fn learn(&mut self, time: Time, score: f64, bucket: Period) {
         let ongoing = within(time, self.last_at, QUIET_DAYS, bucket);
         if (!ongoing || score > self.first) && score >= EXTREME {
-            if !ongoing {
-                self.first_at = Some(time);
-            }
             self.first = score;
             self.last_at = Some(time);
         } else if ongoing && score >= ONGOING_RATIO * self.first {
@@ -81,20 +74,12 @@ mod tests {
         let mut habit = Habit::default();
         habit.learn(NOON, 50.0, Period::MINUTE);
         let next = NOON.plus(Period::MINUTE);
-        assert_eq!(habit.temper(next, 49.0, Period::MINUTE), 35.0);
+        assert_eq!(habit.temper(next, 49.0, Period::MINUTE), 25.0);
         assert_eq!(habit.temper(next, 60.0, Period::MINUTE), 60.0);
         assert_eq!(habit.temper(NOON.plus(Period::DAY), 49.0, Period::MINUTE), 49.0);
-    }
-
-    #[test]
-    fn buckets_of_a_long_episode_score_no_more_than_half_of_the_first() {
-        let mut habit = Habit::default();
-        for minute in 0..400 {
-            habit.learn(NOON.plus(Period::MINUTE.times(minute)), 50.0, Period::MINUTE);
-        }
-        let late = NOON.plus(Period::MINUTE.times(400));
-        assert_eq!(habit.temper(late, 49.0, Period::MINUTE), 25.0);
-        assert_eq!(habit.temper(late, 60.0, Period::MINUTE), 60.0);
+        let mut mild = Habit::default();
+        mild.learn(NOON, 20.0, Period::MINUTE);
+        assert_eq!(mild.temper(next, 19.0, Period::MINUTE), 14.0);
     }
 
     #[test]

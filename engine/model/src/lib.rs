@@ -37,6 +37,7 @@ mod track;
 #[cfg(test)]
 mod trial;
 mod tunnel;
+mod unrest;
 mod verdict;
 mod views;
 

@@ -152,13 +152,18 @@ impl Signal {
         }
     }
 
+    /// Error of the forecast that is shown, and its standard deviation.
+    fn next(&self, value: f64, outlook: &Outlook) -> (f64, f64) {
+        (transform(value, self.unit) - outlook.next, outlook.next_sigma)
+    }
+
     /// Standardised residuals of `value`: the judged one, and with views the one that is shown.
     pub(crate) fn residuals(&self, value: f64, outlook: &Outlook) -> Vec<f64> {
         let distances = self.distances(value, outlook);
         match &self.views {
             Some(views) => {
-                let shown = (transform(value, self.unit) - outlook.next) / outlook.next_sigma;
-                vec![views.residual(&distances), shown]
+                let (error, sigma) = self.next(value, outlook);
+                vec![views.residual(&distances), error / sigma]
             }
             None => vec![distances.seasonal.0 / distances.seasonal.1],
         }
@@ -184,14 +189,14 @@ impl Signal {
         };
         let residuals = self.residuals(value, &outlook);
         let distances = self.distances(value, &outlook);
+        let next = self.next(value, &outlook);
         let pace = setting.pace();
         if held {
-            return self.hold(time, &distances, &pace).then_some(residuals);
+            return self.hold(time, &distances, next, &pace).then_some(residuals);
         }
         self.shift.clear();
         let (rest, sigma) = distances.seasonal;
         if let Some(views) = &mut self.views {
-            let next = (transform(value, self.unit) - outlook.next, outlook.next_sigma);
             views.learn(time, &distances, next, &pace);
         }
         let wide = setting.pool.weight.factor(weight);
@@ -214,12 +219,12 @@ impl Signal {
     }
 
     /// Takes in a bucket of an open episode; true where it may enter the tails all the same.
-    fn hold(&mut self, time: Time, distances: &Distances, pace: &Pace) -> bool {
+    fn hold(&mut self, time: Time, distances: &Distances, next: (f64, f64), pace: &Pace) -> bool {
         let starts = self.shift.is_new();
         let moved = self.shift.hold(self.level + distances.seasonal.0, pace.day);
         let recurs = match &mut self.views {
             Some(views) => {
-                views.pass(time, distances);
+                views.pass(time, distances, next);
                 if moved.is_some() {
                     views.reset();
                 }
@@ -308,6 +313,7 @@ impl Signal {
         }
         if let (Some(next), Some(views)) = (&mut next.views, &self.views) {
             next.habit = views.habit;
+            next.unrest = views.unrest;
         }
         *self = next;
     }

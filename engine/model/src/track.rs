@@ -153,18 +153,21 @@ fn score_signal(signal: &Signal, sample: &Sample, frame: &Frame<'_>, shape: sign
         judged.state = ScoreState::NoData;
         return Some(judged);
     }
-    let raw = raw_score(signal, sample, &outlook, frame);
+    let residuals = signal.residuals(sample.value, &outlook);
+    let raw = raw_score(signal, sample, &residuals, frame);
     judged.score = match &signal.views {
-        Some(views) => views.habit.temper(sample.time, raw, frame.bucket),
+        Some(views) => {
+            let tempered = views.habit.temper(sample.time, raw, frame.bucket);
+            views.unrest.grade(tempered, residuals[SHOWN], frame.bucket)
+        }
         None => raw,
     };
     Some(judged)
 }
 
-/// The score before habit.
-fn raw_score(signal: &Signal, sample: &Sample, outlook: &signal::Outlook, frame: &Frame<'_>) -> f64 {
-    let z = signal.residuals(sample.value, outlook)[JUDGED];
-    let p = Test::new(JUDGED, &signal.tallies, frame.pool).probability(z, frame.direction);
+/// The score before habit and unrest.
+fn raw_score(signal: &Signal, sample: &Sample, residuals: &[f64], frame: &Frame<'_>) -> f64 {
+    let p = Test::new(JUDGED, &signal.tallies, frame.pool).probability(residuals[JUDGED], frame.direction);
     let novel = match &signal.views {
         Some(views) => views.novelty.probability(sample.time, frame.bucket, sample.value),
         None => 1.0,
@@ -181,7 +184,8 @@ fn learn_signal(
 ) -> Option<Lesson> {
     let setting = frame.signal(shape);
     if let Some(outlook) = signal.outlook(sample.time, sample.weight, &setting) {
-        let raw = if shape.views { raw_score(signal, sample, &outlook, frame) } else { 0.0 };
+        let residuals = signal.residuals(sample.value, &outlook);
+        let raw = if shape.views { raw_score(signal, sample, &residuals, frame) } else { 0.0 };
         if let Some(views) = &mut signal.views {
             views.habit.learn(sample.time, raw, frame.bucket);
             views.novelty.learn(sample.time, frame.bucket, sample.value);

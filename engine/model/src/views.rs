@@ -1,5 +1,5 @@
 //! What `auto` keeps beside the seasonal level: the level alone, the last buckets together, where
-//! they point, shapes of the distribution, and habit.
+//! they point and how far they missed, shapes of the distribution, and habit.
 
 use margay_core::{Period, Time};
 use serde::{Deserialize, Serialize};
@@ -8,6 +8,7 @@ use crate::carry::Carry;
 use crate::habit::Habit;
 use crate::level::{CLIP_SIGMA, Spread};
 use crate::novelty::Novelty;
+use crate::unrest::Unrest;
 
 /// Buckets of which the mean is judged with the newest one.
 const TOGETHER: usize = 3;
@@ -28,6 +29,7 @@ pub(crate) struct Views {
     innovation: Spread,
     pub(crate) novelty: Novelty,
     pub(crate) habit: Habit,
+    pub(crate) unrest: Unrest,
 }
 
 /// A bucket's distances, in the transformed space.
@@ -74,7 +76,8 @@ impl Views {
 
     /// Takes in a bucket of an open episode: what follows is forecast from it, within bounds, but it
     /// is no part of the normal.
-    pub(crate) fn pass(&mut self, time: Time, distances: &Distances) {
+    pub(crate) fn pass(&mut self, time: Time, distances: &Distances, next: (f64, f64)) {
+        self.unrest.learn(next.0 / next.1);
         let distance = self.distance(distances);
         self.remember(distance);
         let (rest, sigma) = distances.seasonal;
@@ -84,11 +87,13 @@ impl Views {
     /// Forgets where the last buckets were: the level has moved.
     pub(crate) fn reset(&mut self) {
         self.carry.reset();
+        self.unrest = Unrest::default();
         self.recent.clear();
     }
 
-    /// Takes in a normal bucket.
+    /// Takes in a normal bucket; `next` is its forecast's error and standard deviation.
     pub(crate) fn learn(&mut self, time: Time, distances: &Distances, next: (f64, f64), pace: &Pace) {
+        self.unrest.learn(next.0 / next.1);
         let distance = self.distance(distances);
         let mean = self.mean_of(distance);
         self.mean.learn(mean, CLIP_SIGMA, pace.half_life);
@@ -139,8 +144,8 @@ mod tests {
             views.learn(Time(minute * 60_000), &distances(rest), (rest, 1.0), &PACE);
         }
         let alone = views.residual(&distances(4.0));
-        views.pass(Time(200 * 60_000), &distances(4.0));
-        views.pass(Time(200 * 60_000), &distances(4.0));
+        views.pass(Time(200 * 60_000), &distances(4.0), (4.0, 1.0));
+        views.pass(Time(200 * 60_000), &distances(4.0), (4.0, 1.0));
         assert!(views.residual(&distances(4.0)) > alone + 1.0);
     }
 }
