@@ -39,3 +39,10 @@ fn the_calico_example_runs_on_generated_logs() {
         assert_eq!(detector["state"], "ok", "{detector}");
     }
 }
+
+#[test]
+fn the_example_in_elasticsearch_checks_without_a_server() {
+    let dir = root().join("examples/calico");
+    let ran = crate::support::run(&dir, &["--config", "elasticsearch.yaml", "check"]).expect(0);
+    assert!(ran.stdout.is_empty(), "{}", ran.stdout);
+}

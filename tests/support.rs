@@ -57,6 +57,11 @@ impl Home {
     pub fn margay(&self, args: &[&str]) -> Ran {
         run(self.dir.path(), args)
     }
+
+    /// The same, with variables of the environment.
+    pub fn margay_with(&self, environment: &[(&str, &str)], args: &[&str]) -> Ran {
+        ran(command(self.dir.path(), args).envs(environment.iter().copied()))
+    }
 }
 
 /// A margay that goes on; killed when dropped.
@@ -135,7 +140,11 @@ impl Ran {
 
 /// Runs margay in a folder.
 pub fn run(dir: &Path, args: &[&str]) -> Ran {
-    let Output { status, stdout, stderr } = command(dir, args).output().unwrap();
+    ran(&mut command(dir, args))
+}
+
+fn ran(command: &mut Command) -> Ran {
+    let Output { status, stdout, stderr } = command.output().unwrap();
     Ran {
         code: status.code().unwrap_or(-1),
         stdout: String::from_utf8(stdout).unwrap(),

@@ -1,6 +1,6 @@
 //! How many alerts a team welcomes, and how many it was told of.
 
-use margay_core::{Alert, AlertStatus, Period, Time};
+use margay_core::{Alert, AlertStatus, Period, Time, TimeRange};
 use margay_decide::{Origin, Selector};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -66,12 +66,15 @@ pub fn spent(budgets: &[TeamBudget], detectors: &[Known], state: &State) -> Resu
     if budgets.is_empty() {
         return Ok(Vec::new());
     }
-    let alerts = state.alerts()?;
     let mut until: Option<Time> = None;
     for detector in detectors {
-        let record = state.detector(detector.name)?;
-        until = until.max(record.and_then(|record| record.status.watermark));
+        until = until.max(state.status(detector.name)?.and_then(|status| status.watermark));
     }
+    let longest = budgets.iter().map(|budget| budget.per).max().unwrap_or_default();
+    let alerts = match until {
+        Some(until) => state.alerts_within(TimeRange { start: until.minus(longest), end: until })?,
+        None => Vec::new(),
+    };
     let told: Vec<(&Alert, &str)> =
         alerts.iter().filter_map(|alert| Some((alert, log_if_told(detectors, alert)?))).collect();
     Ok(budgets.iter().map(|budget| budget.spent(&told, until)).collect())

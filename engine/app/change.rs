@@ -6,10 +6,10 @@ use margay_core::{Alert, TimeRange};
 use redb::{ReadableTable, Table, TableDefinition, WriteTransaction};
 
 use crate::labels::Label;
-use crate::records::{ActiveQuarantine, DetectorRecord, Dirty, Ingested};
+use crate::records::{ActiveQuarantine, DetectorRecord, Dirty, Ingested, SinkFailure};
 use crate::state::{
-    ALERTS, DETECTORS, DIRTY, INCIDENTS, INGESTED, LABELS, OUTBOX, PLACES, QUARANTINES, SINGLES, STATUSES, StateError,
-    failed, json,
+    ALERTS, DETECTORS, DIRTY, INCIDENTS, INGESTED, LABELS, OUTBOX, PLACES, QUARANTINES, SINGLES, SINK_FAILURES,
+    STATUSES, StateError, failed, json,
 };
 
 /// A transaction.
@@ -92,6 +92,7 @@ impl Change<'_> {
     /// The store fails.
     pub fn put_alert(&self, alert: &Alert, deliver: bool) -> Result<(), StateError> {
         let bytes = json(alert);
+        self.put_in_order(alert, self.alert(&alert.id)?.as_ref())?;
         self.put(ALERTS, &alert.id, &bytes)?;
         if deliver {
             let next = self.next()?;
@@ -109,14 +110,21 @@ impl Change<'_> {
         self.put(LABELS, &label.alert, &json(label))
     }
 
+    /// Notes why a sink takes nothing; nothing where it does again.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub fn put_sink_failure(&self, sink: &str, failure: Option<&SinkFailure>) -> Result<(), StateError> {
+        let Some(failure) = failure else { return self.remove(SINK_FAILURES, sink) };
+        self.put(SINK_FAILURES, sink, &json(failure))
+    }
+
     /// Takes back what a person said of an alert.
     ///
     /// # Errors
     /// The store fails.
     pub fn remove_label(&self, alert: &str) -> Result<(), StateError> {
-        let mut table = self.transaction.open_table(LABELS).map_err(|source| failed(self.path, "writing", source))?;
-        table.remove(alert).map_err(|source| failed(self.path, "writing", source))?;
-        Ok(())
+        self.remove(LABELS, alert)
     }
 
     /// From now on the outbox is for these sinks. A new one begins with the oldest alert that is still there.
@@ -130,6 +138,9 @@ impl Change<'_> {
         let oldest = oldest.map_or(next, |(number, _)| number.value());
         let mut places = self.places()?;
         places.retain(|sink, _| sinks.contains(&sink)).map_err(|source| failed(self.path, "writing", source))?;
+        let mut failures =
+            self.transaction.open_table(SINK_FAILURES).map_err(|source| failed(self.path, "writing", source))?;
+        failures.retain(|sink, _| sinks.contains(&sink)).map_err(|source| failed(self.path, "writing", source))?;
         for sink in sinks {
             let known = places.get(sink).map_err(|source| failed(self.path, "reading", source))?.is_some();
             if !known {
@@ -149,6 +160,14 @@ impl Change<'_> {
         let slowest = lowest(&places).map_err(|source| failed(self.path, "reading", source))?.unwrap_or(0);
         let mut outbox = self.outbox()?;
         outbox.retain_in(..slowest, |_, _| false).map_err(|source| failed(self.path, "writing", source))
+    }
+
+    /// The last revision of an alert, one of this change included.
+    fn alert(&self, id: &str) -> Result<Option<Alert>, StateError> {
+        let table = self.transaction.open_table(ALERTS).map_err(|source| failed(self.path, "reading", source))?;
+        let bytes = table.get(id).map_err(|source| failed(self.path, "reading", source))?;
+        let unreadable = |_| StateError::Record { path: self.path.to_owned(), key: id.to_owned() };
+        bytes.map(|bytes| serde_json::from_slice(bytes.value()).map_err(unreadable)).transpose()
     }
 
     /// The number of the next alert: never one that a sink has passed already.
@@ -174,6 +193,12 @@ impl Change<'_> {
     fn put(&self, table: TableDefinition<&str, &[u8]>, key: &str, bytes: &[u8]) -> Result<(), StateError> {
         let mut table = self.transaction.open_table(table).map_err(|source| failed(self.path, "writing", source))?;
         table.insert(key, bytes).map_err(|source| failed(self.path, "writing", source))?;
+        Ok(())
+    }
+
+    fn remove(&self, table: TableDefinition<&str, &[u8]>, key: &str) -> Result<(), StateError> {
+        let mut table = self.transaction.open_table(table).map_err(|source| failed(self.path, "writing", source))?;
+        table.remove(key).map_err(|source| failed(self.path, "writing", source))?;
         Ok(())
     }
 }

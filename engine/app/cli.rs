@@ -1,5 +1,6 @@
 //! What the user may type.
 
+mod import;
 mod sink;
 mod tuning;
 
@@ -8,7 +9,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use margay_core::{Period, Time};
 
-pub use sink::SinkCommand;
+pub use import::{ImportArgs, ImportFormat};
+pub use sink::{ElasticsearchCommand, SinkCommand};
 pub use tuning::{DiffArgs, DiffFormat, ForecastArgs, ForecastFormat, ReproduceArgs, TuneArgs};
 
 /// Declarative anomaly detection for Kubernetes clusters: one YAML file a detector.
@@ -81,6 +83,12 @@ pub enum Command {
         /// What to ask.
         #[command(subcommand)]
         command: SinkCommand,
+    },
+    /// Prepare Elasticsearch and OpenSearch for the alerts that are written there.
+    Elasticsearch {
+        /// What to do.
+        #[command(subcommand)]
+        command: ElasticsearchCommand,
     },
     /// Say whether an alert was real: that tunes thresholds, and keeps real incidents out of training.
     Label(LabelArgs),
@@ -346,32 +354,6 @@ pub struct LabelArgs {
     /// List all labels.
     #[arg(long, conflicts_with_all = ["alert", "verdict", "note", "remove"])]
     pub list: bool,
-}
-
-/// Arguments of `import`.
-#[derive(Debug, Args)]
-pub struct ImportArgs {
-    /// The tool whose rules they are.
-    #[arg(value_enum)]
-    pub format: ImportFormat,
-    /// The rules.
-    #[arg(required = true, value_hint = ValueHint::FilePath)]
-    pub files: Vec<PathBuf>,
-    /// Write each detector to a file of this folder; without it, they are printed.
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub out: Option<PathBuf>,
-    /// The log that all rules are about; without it, the one with the rule's data set or index.
-    #[arg(long, value_name = "NAME")]
-    pub log_name: Option<String>,
-}
-
-/// Tools whose rules can be converted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ImportFormat {
-    /// Calico's GlobalAlert and GlobalAlertTemplate.
-    Globalalert,
-    /// ElastAlert and ElastAlert 2.
-    Elastalert,
 }
 
 /// Arguments of `generate`.

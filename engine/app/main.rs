@@ -2,6 +2,7 @@
 
 #![allow(unreachable_pub, reason = "in a binary `pub` marks what other modules use")]
 
+mod access;
 mod amend;
 mod beside;
 mod budgets;
@@ -28,6 +29,7 @@ mod memory;
 mod models;
 mod observe;
 mod open;
+mod order;
 mod outlet;
 mod overview;
 mod past;
@@ -105,6 +107,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Status => commands::status::run(cli),
         Command::Alerts(args) => commands::alerts::run(cli, args),
         Command::Sink { command } => commands::sink::run(cli, command),
+        Command::Elasticsearch { command } => commands::elasticsearch::run(cli, command),
         Command::Silence(args) => commands::silence::run(cli, args),
         Command::Promote(args) => commands::promote::run(cli, args),
         Command::Label(args) => commands::label::run(cli, args),

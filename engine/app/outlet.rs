@@ -11,6 +11,7 @@ use tracing::{error, warn};
 use crate::ingest::{Ready, chain, find};
 use crate::pipeline::Pipeline;
 use crate::quarantine::Response;
+use crate::records::SinkFailure;
 use crate::state::{State, StateError};
 use crate::wall::now;
 
@@ -97,8 +98,14 @@ impl Pipeline {
             state: self.state.clone(),
             ready: self.ready.clone(),
             templates: self.templates.clone(),
-            dead_letters: self.state_dir.join("dead-letters"),
+            dead_letters: self.dead_letters(),
         }
+    }
+
+    /// Folder for what sinks refuse.
+    #[must_use]
+    pub fn dead_letters(&self) -> PathBuf {
+        self.state_dir.join("dead-letters")
     }
 }
 
@@ -117,6 +124,18 @@ impl Desk {
     fn acknowledge(&self, sink: &str, number: u64) -> Result<(), StateError> {
         let change = self.state.write()?;
         change.acknowledge(sink, number)?;
+        change.commit()
+    }
+
+    /// Keeps why a sink takes nothing, for `status` and metrics.
+    fn note(&self, sink: &str, error: Option<String>) -> Result<(), StateError> {
+        let known = self.state.sink_failure(sink)?;
+        if known.as_ref().map(|failure| &failure.error) == error.as_ref() {
+            return Ok(());
+        }
+        let since = known.map_or_else(now, |failure| failure.since);
+        let change = self.state.write()?;
+        change.put_sink_failure(sink, error.map(|error| SinkFailure { error, since }).as_ref())?;
         change.commit()
     }
 
@@ -147,12 +166,22 @@ impl Desk {
 }
 
 impl Outlet {
-    /// Delivers what waits for it, oldest first. What it did not take stays in the outbox; what it refused for good is
-    /// put aside.
+    /// Delivers what waits for it, oldest first. What it did not take stays in the outbox, and why is noted; what it
+    /// refused for good is put aside.
     ///
     /// # Errors
     /// The sink or the state fails.
     pub fn deliver(&mut self, desk: &Desk) -> Result<(), OutletError> {
+        let delivered = self.empty_outbox(desk);
+        match &delivered {
+            Ok(()) => desk.note(&self.name, None)?,
+            Err(OutletError::Sink { source, .. }) => desk.note(&self.name, Some(chain(source)))?,
+            Err(OutletError::Bury { .. } | OutletError::State(_)) => {}
+        }
+        delivered
+    }
+
+    fn empty_outbox(&mut self, desk: &Desk) -> Result<(), OutletError> {
         loop {
             let most = match &self.way {
                 Way::Sink(sink, _) => sink.messages_most(),
@@ -191,8 +220,15 @@ impl Outlet {
         for Refusal { at, reason } in refused {
             let (alert, body) = (&waiting[*at].1, &messages[*at].text[..]);
             error!(sink = self.name, alert = alert.id, reason, "refused, and put into dead-letters");
-            let (alert, revision) = (&alert.id[..], alert.revision);
-            letters.push(DeadLetter { time: &time, sink: &self.name, reason, alert, revision, body });
+            letters.push(DeadLetter {
+                time: time.clone(),
+                sink: self.name.clone(),
+                reason: reason.clone(),
+                alert: alert.id.clone(),
+                revision: alert.revision,
+                body: body.to_owned(),
+                document: Box::new(alert.clone()),
+            });
         }
         bury(&desk.dead_letters, &letters).map_err(|source| OutletError::Bury { name: self.name.clone(), source })
     }

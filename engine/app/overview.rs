@@ -1,15 +1,19 @@
 //! What every detector sees, or why it sees nothing: the document of `status`, which the daemon shows as well.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use margay_core::{Alert, Time};
 use margay_decide::Silence;
+use margay_deliver::count_dead_letters;
 use schemars::JsonSchema;
 use serde::Serialize;
+use tracing::warn;
 
 use crate::budgets::{Known, Spent, TeamBudget, spent};
-use crate::ingest::{Ready, shadows};
+use crate::ingest::{Ready, chain, shadows};
+use crate::order::Brief;
 use crate::outlet::Way;
 use crate::pipeline::Pipeline;
 use crate::records::DetectorStatus;
@@ -79,6 +83,12 @@ pub struct SinkRow {
     pub name: String,
     /// Alerts that it has not taken.
     pub waiting: u64,
+    /// Why it takes nothing, while it does not.
+    pub error: Option<String>,
+    /// When it first failed so.
+    pub failing_since: Option<Time>,
+    /// Alerts that it refused for good, kept until somebody sends them again.
+    pub dead_letters: usize,
 }
 
 /// A configuration in use, and the state that belongs to it.
@@ -91,6 +101,7 @@ pub struct Scene {
     silences: Vec<Silence>,
     budgets: Vec<TeamBudget>,
     sinks: Vec<String>,
+    dead_letters: PathBuf,
 }
 
 impl Scene {
@@ -106,6 +117,7 @@ impl Scene {
             silences: pipeline.silences.clone(),
             budgets: pipeline.budgets.clone(),
             sinks: sinks.map(|outlet| outlet.name.clone()).collect(),
+            dead_letters: pipeline.dead_letters(),
         }
     }
 
@@ -149,8 +161,17 @@ impl Scene {
     /// The state cannot be read.
     pub fn sink_rows(&self) -> Result<Vec<SinkRow>, StateError> {
         let waiting = self.state.waiting()?;
-        let row = |name: &String| SinkRow { name: name.clone(), waiting: waiting.get(name).copied().unwrap_or(0) };
-        Ok(self.sinks.iter().map(row).collect())
+        let row = |name: &String| {
+            let (error, failing_since) =
+                self.state.sink_failure(name)?.map(|failure| (failure.error, failure.since)).unzip();
+            let dead_letters = count_dead_letters(&self.dead_letters, name).unwrap_or_else(|error| {
+                warn!(sink = name, error = chain(&error), "dead letters cannot be counted");
+                0
+            });
+            let waiting = waiting.get(name).copied().unwrap_or(0);
+            Ok(SinkRow { name: name.clone(), waiting, error, failing_since, dead_letters })
+        };
+        self.sinks.iter().map(row).collect()
     }
 
     /// Names of the detectors that only run in the shadow of others.
@@ -163,26 +184,36 @@ impl Scene {
         if self.silences.is_empty() {
             return Ok(Vec::new());
         }
-        let alerts = self.state.alerts()?;
-        let rows = self.silences.iter().map(|silence| {
-            let by_this = |alert: &&Alert| alert.silenced.as_ref().is_some_and(|one| one.silence == silence.name);
-            let worst = worst(alerts.iter().filter(by_this)).map(|alert| Worst {
-                id: alert.id.clone(),
-                severity: alert.severity,
-                score: alert.score,
-                summary: alert.summary.clone(),
-            });
-            SilenceRow {
+        let mut kept_back: BTreeMap<String, (usize, Brief)> = BTreeMap::new();
+        self.state.briefs(None, |brief| {
+            let Some(silence) = brief.silence.clone() else { return true };
+            let known = kept_back.entry(silence).or_insert_with(|| (0, brief.clone()));
+            known.0 += 1;
+            // The newest comes first here, and of equal ones the first in time is shown.
+            if (brief.severity, brief.score) >= (known.1.severity, known.1.score) {
+                known.1 = brief;
+            }
+            true
+        })?;
+        let row = |silence: &Silence| {
+            let kept_back = kept_back.get(&silence.name);
+            let worst = kept_back.map(|(_, worst)| self.state.alert(&worst.id)).transpose()?.flatten();
+            Ok(SilenceRow {
                 name: silence.name.clone(),
                 owner: silence.owner.clone(),
                 reason: silence.reason.clone(),
                 from: silence.range.start,
                 until: silence.range.end,
-                silenced: alerts.iter().filter(by_this).count(),
-                worst,
-            }
-        });
-        Ok(rows.collect())
+                silenced: kept_back.map_or(0, |(count, _)| *count),
+                worst: worst.map(|alert| Worst {
+                    id: alert.id,
+                    severity: alert.severity,
+                    score: alert.score,
+                    summary: alert.summary,
+                }),
+            })
+        };
+        self.silences.iter().map(row).collect()
     }
 }
 

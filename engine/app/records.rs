@@ -89,6 +89,15 @@ pub struct Ingested {
     pub rows: u64,
 }
 
+/// Why a sink takes nothing, while it does not.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SinkFailure {
+    /// What went wrong last.
+    pub error: String,
+    /// When it first failed.
+    pub since: Time,
+}
+
 /// A quarantine that was proposed and has not expired.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ActiveQuarantine {

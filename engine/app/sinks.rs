@@ -3,9 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
-use margay_config::{AlertmanagerSink, Format, Loaded, SlackSink, WebhookSink, sink_names};
-use margay_deliver::{Batch, Login, Post, Server, Sink};
+use margay_config::{
+    AlertmanagerSink, ElasticsearchSink, Format, Loaded, Problem, Severity, SlackSink, WebhookSink, sink_names,
+};
+use margay_core::{Access, Login, Secret};
+use margay_deliver::{Batch, Elasticsearch, Post, Server, Sink};
 
+use crate::access::{access, pem};
 use crate::ingest::chain;
 use crate::outlet::{Form, Outlet, Way};
 use crate::quarantine::Response;
@@ -14,6 +18,17 @@ use crate::secret::secret;
 /// The outlet of quarantines: no sink can have this name.
 const QUARANTINE: &str = "(quarantine)";
 const JSON: &str = "application/json";
+
+/// The configuration, where nothing is wrong with margay.yaml itself, whatever detectors say; `None` where something is. The
+/// problems were printed.
+#[must_use]
+pub fn of_engine(config: &Path) -> Option<Loaded> {
+    let loaded = margay_config::load(config);
+    let is_of_engine = |problem: &&Problem| problem.severity == Severity::Error && problem.file == config;
+    let errors: Vec<String> = loaded.problems.iter().filter(is_of_engine).map(|one| one.render(false)).collect();
+    errors.iter().for_each(|error| eprintln!("{error}"));
+    errors.is_empty().then_some(loaded)
+}
 
 /// Every sink of the configuration, in its order, and the quarantine folder.
 #[must_use]
@@ -50,8 +65,17 @@ fn open(loaded: &Loaded, sink: &margay_config::Sink) -> anyhow::Result<(Sink, Fo
         Kind::Webhook(sink) => webhook(loaded, sink)?,
         Kind::Slack(sink) => (slack(loaded, sink)?, Form::Slack),
         Kind::Alertmanager(sink) => (alertmanager(loaded, sink)?, Form::Alertmanager(sink.fires_for)),
-        Kind::Elasticsearch(_) => anyhow::bail!("this version does not write to Elasticsearch"),
+        Kind::Elasticsearch(sink) => (Sink::Elasticsearch(Box::new(elasticsearch(loaded, sink)?)), Form::Event),
     })
+}
+
+/// The index or data stream of a sink.
+///
+/// # Errors
+/// A secret or a certificate is not to be had, or the address is none.
+pub fn elasticsearch(loaded: &Loaded, sink: &ElasticsearchSink) -> anyhow::Result<Elasticsearch> {
+    let server = server(loaded, access(&sink.place, &loaded.root)?, sink.allow_local);
+    Ok(Elasticsearch::new(server, sink.place.index.clone())?)
 }
 
 fn webhook(loaded: &Loaded, sink: &WebhookSink) -> anyhow::Result<(Sink, Form)> {
@@ -63,25 +87,27 @@ fn webhook(loaded: &Loaded, sink: &WebhookSink) -> anyhow::Result<(Sink, Form)> 
         Some(file) if file.trim_end_matches(".hbs").ends_with(".text") => "text/plain; charset=utf-8",
         _ => JSON,
     };
-    let server = Server { allow_local: sink.allow_local, ..server(loaded, url, sink.ca_file.as_deref())? };
+    let ca = pem("CA certificate", &loaded.root, sink.ca_file.as_deref())?.map(String::into_bytes);
+    let server = server(loaded, Access { url, login: Login::None, ca, certificate: None }, sink.allow_local);
     let form = sink.template.clone().map_or(Form::Json, Form::Template);
     Ok((Sink::Post(Box::new(Post::new(server, "", content_type, Batch::One)?)), form))
 }
 
 fn slack(loaded: &Loaded, sink: &SlackSink) -> anyhow::Result<Sink> {
     let url = address(loaded, sink.url_file.as_deref(), sink.url_env.as_deref())?;
-    let server = Server { allow_local: sink.allow_local, ..server(loaded, url, None)? };
+    let access = Access { url, login: Login::None, ca: None, certificate: None };
+    let server = server(loaded, access, sink.allow_local);
     Ok(Sink::Post(Box::new(Post::new(server, "", JSON, Batch::One)?)))
 }
 
 fn alertmanager(loaded: &Loaded, sink: &AlertmanagerSink) -> anyhow::Result<Sink> {
-    let server = server(loaded, sink.url.clone(), sink.ca_file.as_deref())?;
+    let ca = pem("CA certificate", &loaded.root, sink.ca_file.as_deref())?.map(String::into_bytes);
     let password = secret("password", &loaded.root, sink.password_file.as_deref(), sink.password_env.as_deref())?;
     let login = match (&sink.username, password) {
-        (Some(username), Some(password)) => Login::Basic { username: username.clone(), password },
+        (Some(username), Some(password)) => Login::Basic(username.clone(), Secret(password)),
         _ => Login::None,
     };
-    let server = Server { login, allow_local: sink.allow_local, ..server };
+    let server = server(loaded, Access { url: sink.url.clone(), login, ca, certificate: None }, sink.allow_local);
     Ok(Sink::Post(Box::new(Post::new(server, "/api/v2/alerts", JSON, Batch::List)?)))
 }
 
@@ -91,17 +117,14 @@ fn address(loaded: &Loaded, file: Option<&Path>, variable: Option<&str>) -> anyh
     url.ok_or_else(|| anyhow::anyhow!("there is no address"))
 }
 
-fn server(loaded: &Loaded, url: String, ca_file: Option<&Path>) -> anyhow::Result<Server> {
-    let ca_pem = secret("certificate", &loaded.root, ca_file, None)?.map(String::into_bytes);
+fn server(loaded: &Loaded, access: Access, allow_local: bool) -> Server {
     let delivery = &loaded.engine.delivery;
-    Ok(Server {
-        url,
-        login: Login::None,
-        ca_pem,
-        allow_local: false,
+    Server {
+        access,
+        allow_local,
         timeout: Duration::from_millis(delivery.timeout.0.unsigned_abs()),
         tries: delivery.tries as usize,
-    })
+    }
 }
 
 fn form(format: Format) -> Form {

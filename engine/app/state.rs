@@ -13,7 +13,7 @@ use tracing::warn;
 pub use crate::change::Change;
 use crate::generation::{self, Handle};
 use crate::labels::Label;
-use crate::records::{ActiveQuarantine, DetectorRecord, DetectorStatus, Dirty, Ingested};
+use crate::records::{ActiveQuarantine, DetectorRecord, DetectorStatus, Dirty, Ingested, SinkFailure};
 
 /// Detector name → [`DetectorRecord`] without its status in postcard.
 pub(crate) const DETECTORS: TableDefinition<&str, &[u8]> = TableDefinition::new("detectors");
@@ -25,6 +25,8 @@ pub(crate) const ALERTS: TableDefinition<&str, &[u8]> = TableDefinition::new("al
 pub(crate) const OUTBOX: TableDefinition<u64, &[u8]> = TableDefinition::new("outbox");
 /// Sink → number of the first alert that it has not acknowledged.
 pub(crate) const PLACES: TableDefinition<&str, u64> = TableDefinition::new("places");
+/// Sink → [`SinkFailure`] in JSON, while it fails.
+pub(crate) const SINK_FAILURES: TableDefinition<&str, &[u8]> = TableDefinition::new("sink_failures");
 /// Detector and digest of its features → [`Ingested`] in JSON.
 pub(crate) const INGESTED: TableDefinition<&str, &[u8]> = TableDefinition::new("ingested");
 /// Detector and digest of its features → [`Dirty`] in JSON.
@@ -122,12 +124,13 @@ impl State {
             return Ok(self);
         }
         let write = self.write()?;
-        for table in [DETECTORS, STATUSES, ALERTS, INGESTED, DIRTY, LABELS, SINGLES] {
+        for table in [DETECTORS, STATUSES, ALERTS, SINK_FAILURES, INGESTED, DIRTY, LABELS, SINGLES] {
             write.transaction.open_table(table).map_err(|source| failed(&self.path, "opening a table", source))?;
         }
         write.transaction.open_table(OUTBOX).map_err(|source| failed(&self.path, "opening a table", source))?;
         write.transaction.open_table(PLACES).map_err(|source| failed(&self.path, "opening a table", source))?;
         write.commit()?;
+        self.order_alerts()?;
         Ok(self)
     }
 
@@ -165,7 +168,11 @@ impl State {
         Ok(Change { transaction, path: &self.path })
     }
 
-    fn read(&self) -> Result<ReadTransaction, StateError> {
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn read(&self) -> Result<ReadTransaction, StateError> {
         let begun = match &self.handle {
             Handle::Writer(database) => database.begin_read(),
             Handle::Reader(database) => database.begin_read(),
@@ -270,6 +277,14 @@ impl State {
         Ok(waiting)
     }
 
+    /// Why a sink takes nothing, while it does not.
+    ///
+    /// # Errors
+    /// The store fails, or the record is from another version.
+    pub fn sink_failure(&self, sink: &str) -> Result<Option<SinkFailure>, StateError> {
+        self.json(SINK_FAILURES, sink)
+    }
+
     /// The memory that groups alerts into incidents, in postcard.
     ///
     /// # Errors
@@ -294,7 +309,7 @@ impl State {
     }
 
     /// Everything in a table of JSON, by key.
-    fn all<T: DeserializeOwned>(&self, table: TableDefinition<&str, &[u8]>) -> Result<Vec<T>, StateError> {
+    pub(crate) fn all<T: DeserializeOwned>(&self, table: TableDefinition<&str, &[u8]>) -> Result<Vec<T>, StateError> {
         let read = self.read()?;
         let table = read.open_table(table).map_err(|source| failed(&self.path, "reading", source))?;
         let mut all = Vec::new();
@@ -314,7 +329,7 @@ impl State {
         serde_json::from_slice(&bytes).map(Some).map_err(|_| self.unreadable(key))
     }
 
-    fn unreadable(&self, key: &str) -> StateError {
+    pub(crate) fn unreadable(&self, key: &str) -> StateError {
         StateError::Record { path: self.path.clone(), key: key.to_owned() }
     }
 }

@@ -3,8 +3,10 @@
 pub mod alerts;
 pub mod check;
 pub mod classify;
+pub mod dead_letters;
 pub mod demo;
 pub mod diff;
+pub mod elasticsearch;
 pub mod explain;
 pub mod forecast;
 pub mod generate;

@@ -7,7 +7,7 @@ use margay_core::{Alert, AlertStatus, Entity, ModelInfo, Period, SuspiciousRecor
 use margay_render::Templates;
 use serde::Serialize;
 
-use super::{print, print_json};
+use super::{dead_letters, print, print_json};
 use crate::Exit;
 use crate::cli::{Cli, Output, SinkCommand};
 use crate::ingest::chain;
@@ -29,18 +29,18 @@ struct Tried {
     error: Option<String>,
 }
 
-/// Sends a test alert to one sink or all; 2 where one did not take it.
+/// Does what is asked of sinks.
 pub fn run(cli: &Cli, command: &SinkCommand) -> anyhow::Result<Exit> {
-    let SinkCommand::Test { name } = command;
-    let loaded = margay_config::load(&cli.config);
-    let of_engine = |problem: &&margay_config::Problem| {
-        problem.severity == margay_config::Severity::Error && problem.file == cli.config
-    };
-    let errors: Vec<String> = loaded.problems.iter().filter(of_engine).map(|one| one.render(false)).collect();
-    if !errors.is_empty() {
-        errors.iter().for_each(|error| eprintln!("{error}"));
-        return Ok(Exit::Configuration);
+    match command {
+        SinkCommand::Test { name } => test(cli, name.as_deref()),
+        SinkCommand::DeadLetters { name } => dead_letters::list(cli, name.as_deref()),
+        SinkCommand::Resend { name } => dead_letters::resend(cli, name.as_deref()),
     }
+}
+
+/// Sends a test alert to one sink or all; 2 where one did not take it.
+fn test(cli: &Cli, name: Option<&str>) -> anyhow::Result<Exit> {
+    let Some(loaded) = sinks::of_engine(&cli.config) else { return Ok(Exit::Configuration) };
     let templates = Templates::load(specs::templates_dir(&loaded).as_deref());
     let desk = Desk {
         state: Arc::new(State::in_memory()?),
@@ -50,7 +50,7 @@ pub fn run(cli: &Cli, command: &SinkCommand) -> anyhow::Result<Exit> {
         ),
         dead_letters: loaded.root.join(&loaded.engine.state.dir),
     };
-    let chosen = |outlet: &Outlet| name.as_ref().is_none_or(|name| outlet.name == *name);
+    let chosen = |outlet: &Outlet| name.is_none_or(|name| outlet.name == name);
     let mut outlets = sinks::sinks(&loaded);
     if !outlets.iter().any(chosen) {
         let names: Vec<&str> = outlets.iter().map(|outlet| &outlet.name[..]).collect();

@@ -76,10 +76,22 @@ fn silence_lines(silences: &[SilenceRow]) -> String {
     text
 }
 
-/// Sinks that have not taken everything.
+/// Sinks that have not taken everything, and why.
 fn sink_lines(sinks: &[SinkRow]) -> String {
-    let behind = sinks.iter().filter(|sink| sink.waiting > 0);
-    behind.map(|sink| format!("sink {}: {} alerts wait for it\n", sink.name, sink.waiting)).collect()
+    let mut text = String::new();
+    for sink in sinks {
+        if sink.waiting > 0 {
+            text.push_str(&format!("sink {}: {} alerts wait for it\n", sink.name, sink.waiting));
+        }
+        if let Some((error, since)) = sink.error.as_ref().zip(sink.failing_since) {
+            text.push_str(&format!("sink {}: fails since {since}: {}\n", sink.name, plain(error)));
+        }
+        if sink.dead_letters > 0 {
+            let (name, count) = (&sink.name, sink.dead_letters);
+            text.push_str(&format!("sink {name}: refused {count} alerts: `margay sink dead-letters {name}`\n"));
+        }
+    }
+    text
 }
 
 fn budget_lines(budgets: &[Spent]) -> String {

@@ -67,10 +67,12 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Everything beside margay.yaml that the configuration is read from, as it is written there.
+    /// Everything beside margay.yaml that the configuration is read from, as it is written there; the secrets of sinks
+    /// included, so that a renewed one is taken over. Those of logs are read with each cycle.
     pub fn sources(&self) -> impl Iterator<Item = &PathBuf> {
         let beside = Kind::ALL.into_iter().flat_map(|kind| kind.entries(self));
-        self.detectors.iter().chain(beside).chain(&self.templates)
+        let secrets = self.sinks.iter().flat_map(Sink::secret_files);
+        self.detectors.iter().chain(beside).chain(&self.templates).chain(secrets)
     }
 }
 

@@ -64,7 +64,10 @@ pub use recurrence::{Recurrence, RecurrenceError};
 pub use schema::{SchemaKind, schema, schema_of};
 pub use selector::Selector;
 pub use silence::SilenceFile;
-pub use sink::{AlertmanagerSink, Delivery, FileSink, Format, Sink, SlackSink, StdoutSink, WebhookSink, sink_names};
+pub use sink::{
+    AlertmanagerSink, Delivery, ElasticsearchSink, FileSink, Format, IndexKind, Sink, SlackSink, StdoutSink,
+    WebhookSink, sink_names,
+};
 pub use source::Place;
 pub use sustained::{Sustained, SustainedError};
 pub use typed::{Typed, read_typed, yaml_files};

@@ -92,7 +92,8 @@ pub struct Elasticsearch {
     /// Address, such as `https://elasticsearch:9200`.
     #[garde(length(min = 1))]
     pub url: String,
-    /// Name of the index, alias or data stream, or a pattern such as `tigera_secure_ee_flows.*`; several with commas.
+    /// Name of the index, alias or data stream. A log may also name a pattern such as `tigera_secure_ee_flows.*`, and several
+    /// with commas.
     #[garde(length(min = 1))]
     pub index: String,
     /// File with an API key.
@@ -131,8 +132,8 @@ pub struct Elasticsearch {
     #[serde(default)]
     #[garde(skip)]
     pub client_key_file: Option<PathBuf>,
-    /// File with the certificate authority (PEM) that signed the server's certificate.
-    /// Left out, the system's are trusted.
+    /// File with the certificate authority (PEM) that signed the server's certificate. Left out, the public ones are
+    /// trusted.
     #[serde(default)]
     #[garde(skip)]
     pub ca_file: Option<PathBuf>,

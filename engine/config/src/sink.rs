@@ -19,8 +19,9 @@ pub enum Sink {
     Stdout(#[garde(dive)] StdoutSink),
     /// A file, one JSON document a line.
     File(#[garde(dive)] FileSink),
-    /// An index of Elasticsearch, as Calico's event documents, so that its own UI and Kibana show them.
-    Elasticsearch(#[garde(dive)] Elasticsearch),
+    /// An index or a data stream of Elasticsearch or OpenSearch, as Calico's event documents, so that its own UI and Kibana
+    /// show them.
+    Elasticsearch(#[garde(dive)] ElasticsearchSink),
     /// Prometheus Alertmanager.
     Alertmanager(#[garde(dive)] AlertmanagerSink),
     /// A channel of Slack.
@@ -49,11 +50,30 @@ impl Sink {
         match self {
             Self::Stdout(sink) => sink.name.as_deref(),
             Self::File(sink) => sink.name.as_deref(),
-            Self::Elasticsearch(_) => None,
+            Self::Elasticsearch(sink) => sink.name.as_deref(),
             Self::Alertmanager(sink) => sink.name.as_deref(),
             Self::Slack(sink) => sink.name.as_deref(),
             Self::Webhook(sink) => sink.name.as_deref(),
         }
+    }
+
+    /// Files with secrets and certificates, which may be renewed.
+    pub fn secret_files(&self) -> impl Iterator<Item = &PathBuf> {
+        let files = match self {
+            Self::Stdout(_) | Self::File(_) => Vec::new(),
+            Self::Elasticsearch(ElasticsearchSink { place, .. }) => vec![
+                &place.api_key_file,
+                &place.password_file,
+                &place.bearer_token_file,
+                &place.client_certificate_file,
+                &place.client_key_file,
+                &place.ca_file,
+            ],
+            Self::Alertmanager(sink) => vec![&sink.password_file, &sink.ca_file],
+            Self::Slack(sink) => vec![&sink.url_file],
+            Self::Webhook(sink) => vec![&sink.url_file, &sink.ca_file],
+        };
+        files.into_iter().flatten()
     }
 }
 
@@ -144,6 +164,56 @@ fn json() -> Format {
 
 fn day() -> Period {
     Period::DAY
+}
+
+/// An index or a data stream of Elasticsearch or OpenSearch, as Calico's event documents, so that its own UI and Kibana show
+/// them. Each revision of an alert is a document. `margay elasticsearch setup` makes what they are written to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct ElasticsearchSink {
+    /// Where the index is, and how to log in.
+    #[serde(flatten)]
+    #[garde(dive)]
+    pub place: Elasticsearch,
+    /// What `margay elasticsearch setup` makes of the name. The open Elasticsearch 7.10 has no data streams.
+    #[serde(default)]
+    #[garde(skip)]
+    pub kind: IndexKind,
+    /// How long an alert is kept at least, in days, where the server deletes what is old: `margay elasticsearch setup` tells it.
+    #[serde(default = "retention")]
+    #[garde(skip)]
+    pub retention: Period,
+    /// Whether the address may lie on this machine or in its link-local network, where other services trust whoever
+    /// calls. Addresses of names are compared too, at each connection.
+    #[serde(default)]
+    #[garde(skip)]
+    pub allow_local: bool,
+    /// Name of the sink in status, metrics and `margay sink test`; left out, its kind. Of several sinks of one kind, each
+    /// with a name keeps its place among the alerts to be sent when their order changes.
+    #[serde(default)]
+    #[garde(length(min = 1))]
+    pub name: Option<String>,
+}
+
+impl ElasticsearchSink {
+    /// Least `retention`.
+    pub const RETENTION_LEAST: Period = Period::DAY;
+}
+
+/// As long as Calico keeps its events.
+fn retention() -> Period {
+    Period::DAY.times(91)
+}
+
+/// What alerts are written to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum IndexKind {
+    /// A data stream.
+    #[default]
+    DataStream,
+    /// An alias, behind which one index follows the other: `NAME-000001`, `NAME-000002`.
+    Index,
 }
 
 /// Prometheus Alertmanager.

@@ -1,5 +1,6 @@
 //! The nouns of margay: time, entity, feature table, score, gate, alert. No I/O, no clock.
 
+pub mod access;
 pub mod address;
 pub mod alert;
 pub mod digest;
@@ -11,6 +12,7 @@ pub mod score;
 pub mod table;
 pub mod time;
 
+pub use access::{Access, Login, Secret};
 pub use address::is_local;
 pub use alert::{
     Alert, AlertStatus, Gate, GateName, Incident, ModelInfo, Reading, Records, Silenced, SuspiciousRecords,

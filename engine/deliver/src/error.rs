@@ -47,12 +47,23 @@ pub enum DeliverError {
     /// The server cannot take anything now.
     #[error("answers {status}{}", told(reason))]
     Busy { status: u16, reason: String, again_after: Option<Duration> },
+    /// The server does not take anything from here, whatever it is: the login or the address is wrong.
+    #[error("answers {status}{}: its login or its address is wrong", told(reason))]
+    Barred { status: u16, reason: String },
+    /// The server answers something that it should not.
+    #[error("its answer cannot be read: {reason}")]
+    Answer { reason: String },
     /// The server does not take this message.
     #[error("refuses it with {status}{}", told(reason))]
     Refused { status: u16, reason: String },
 }
 
 impl DeliverError {
+    /// Whether the same request may go well in a moment.
+    pub(crate) fn may_pass(&self) -> bool {
+        matches!(self, Self::Request { .. } | Self::Busy { .. } | Self::Answer { .. })
+    }
+
     /// How long the other end asks to be left alone.
     #[must_use]
     pub fn again_after(&self) -> Option<Duration> {

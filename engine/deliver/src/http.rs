@@ -1,13 +1,14 @@
-//! One HTTP server: guarded, without redirects, and tried again after a while.
+//! One HTTP server: guarded, logged in to, without redirects, and tried again after a while.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use backon::{ExponentialBuilder, Retryable};
-use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use margay_core::{Access, Login, Secret};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, Client, Response, StatusCode, Url};
+use reqwest::{Certificate, Client, Identity, Method, Response, StatusCode, Url};
 use tokio::runtime::{Builder, Runtime};
 use tracing::debug;
 
@@ -23,30 +24,11 @@ const ANSWER_BYTES_MOST: usize = 8 << 20;
 /// Characters of an answer that messages repeat.
 const REASON_CHARS_MOST: usize = 300;
 
-/// How to log in.
-#[derive(Clone, Default)]
-pub enum Login {
-    /// Not at all, or by the address itself.
-    #[default]
-    None,
-    /// By name and password.
-    Basic {
-        /// The name.
-        username: String,
-        /// The password.
-        password: String,
-    },
-}
-
 /// What is known of a server.
 #[derive(Clone)]
 pub struct Server {
-    /// Its address, which may hold a secret and is in no message.
-    pub url: String,
-    /// How to log in.
-    pub login: Login,
-    /// Certificate authorities (PEM) to trust besides the public ones.
-    pub ca_pem: Option<Vec<u8>>,
+    /// Its address, which may hold a secret and is in no message, and how to log in.
+    pub access: Access,
     /// Whether it may be on this machine, or in its link-local network.
     pub allow_local: bool,
     /// Longest time for one request.
@@ -55,9 +37,10 @@ pub struct Server {
     pub tries: usize,
 }
 
-/// A POST.
+/// A request.
 pub(crate) struct Request<'a> {
-    /// Added to the address.
+    pub(crate) method: Method,
+    /// Added to the address; what follows a `?` is its query.
     pub(crate) path: &'a str,
     pub(crate) content_type: &'static str,
     /// Tells the server a repeated request from a new one.
@@ -81,8 +64,10 @@ impl std::fmt::Debug for Http {
 
 impl Http {
     pub(crate) fn new(server: Server) -> Result<Self, DeliverError> {
-        let url = Url::parse(&server.url).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        let access = &server.access;
+        let url = Url::parse(&access.url).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
         let url = url.ok_or(DeliverError::Address)?;
+        let failed = |source: reqwest::Error| DeliverError::Client { source };
         let mut client = Client::builder()
             .redirect(Policy::none())
             .no_proxy()
@@ -91,12 +76,18 @@ impl Http {
             .pool_max_idle_per_host(0)
             .dns_resolver(Arc::new(Guard { allow_local: server.allow_local }))
             .user_agent(concat!("margay/", env!("CARGO_PKG_VERSION")));
-        if let Some(pem) = &server.ca_pem {
-            let certificates = Certificate::from_pem_bundle(pem).map_err(|source| DeliverError::Client { source })?;
+        if let Some(pem) = &access.ca {
+            let certificates = Certificate::from_pem_bundle(pem).map_err(failed)?;
+            if certificates.is_empty() {
+                return Err(DeliverError::Unusable { reason: "the CA file holds no certificate".to_owned() });
+            }
             client = certificates.into_iter().fold(client, reqwest::ClientBuilder::add_root_certificate);
         }
+        if let Some(pem) = &access.certificate {
+            client = client.identity(Identity::from_pem(pem.0.as_bytes()).map_err(failed)?);
+        }
         Ok(Self {
-            client: client.build().map_err(|source| DeliverError::Client { source })?,
+            client: client.build().map_err(failed)?,
             runtime: Builder::new_current_thread()
                 .enable_all()
                 .build()
@@ -106,16 +97,31 @@ impl Http {
         })
     }
 
-    /// Sends a request until it is answered well, as often as may be.
+    /// Sends a message until it is answered well, as often as may be.
     pub(crate) fn send(&self, request: &Request<'_>) -> Result<(), DeliverError> {
+        self.again(|error| error.may_pass() || matches!(error, DeliverError::Refused { .. }), || self.once(request))
+            .map(drop)
+    }
+
+    /// The answer to a request, which is sent again only where that may help.
+    pub(crate) fn ask(&self, request: &Request<'_>) -> Result<String, DeliverError> {
+        self.again(DeliverError::may_pass, || self.once(request))
+    }
+
+    /// Tries until it goes well, as often as may be, with growing, jittered waits.
+    pub(crate) fn again<T, F: Future<Output = Result<T, DeliverError>>>(
+        &self,
+        helps: impl Fn(&DeliverError) -> bool,
+        once: impl FnMut() -> F,
+    ) -> Result<T, DeliverError> {
         let waits = ExponentialBuilder::default()
             .with_jitter()
             .with_min_delay(WAIT_FIRST)
             .with_max_delay(WAIT_MOST)
             .with_max_times(self.server.tries.saturating_sub(1));
-        let tries = (|| self.once(request))
+        let tries = once
             .retry(waits)
-            .when(|error: &DeliverError| !matches!(error, DeliverError::Local { .. } | DeliverError::Redirect { .. }))
+            .when(helps)
             .adjust(|error: &DeliverError, wait| match error.again_after() {
                 Some(asked) if asked > WAIT_MOST => None,
                 Some(asked) => wait.map(|wait| wait.max(asked)),
@@ -125,7 +131,8 @@ impl Http {
         self.runtime.block_on(tries.into_future())
     }
 
-    async fn once(&self, request: &Request<'_>) -> Result<(), DeliverError> {
+    /// The answer to a request that is sent once.
+    pub(crate) async fn once(&self, request: &Request<'_>) -> Result<String, DeliverError> {
         let host = self.url.host_str().unwrap_or_default();
         let literal: Option<IpAddr> = host.trim_matches(['[', ']']).parse().ok();
         if literal.is_some_and(|address| !Guard { allow_local: self.server.allow_local }.allows(address)) {
@@ -134,12 +141,14 @@ impl Http {
         let failed = |source: reqwest::Error| DeliverError::Request { source: source.without_url() };
         let mut building = self
             .client
-            .post(self.at(request.path))
+            .request(request.method.clone(), self.at(request.path))
             .header(CONTENT_TYPE, request.content_type)
             .body(request.body.clone());
-        building = match &self.server.login {
+        building = match &self.server.access.login {
             Login::None => building,
-            Login::Basic { username, password } => building.basic_auth(username, Some(password)),
+            Login::Basic(name, password) => building.basic_auth(name, Some(&password.0)),
+            Login::Bearer(token) => building.bearer_auth(&token.0),
+            Login::ApiKey(key) => building.header(AUTHORIZATION, secret_header("ApiKey", key)?),
         };
         if let Some(key) = request.key {
             building = building.header("Idempotency-Key", key);
@@ -147,15 +156,16 @@ impl Http {
         let response = building.send().await.map_err(failed)?;
         let (status, again_after) = (response.status(), again_after(response.headers(), SystemTime::now()));
         let body = body(response).await.map_err(failed)?;
-        judge(status, &body, again_after)
+        judge(status, body, again_after)
     }
 
     /// The address with a path behind it.
     fn at(&self, path: &str) -> Url {
         let mut url = self.url.clone();
         if !path.is_empty() {
+            let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
             url.set_path(&format!("{}{path}", self.url.path().trim_end_matches('/')));
-            url.set_query(None);
+            url.set_query(query);
         }
         url
     }
@@ -173,12 +183,20 @@ async fn body(mut response: Response) -> Result<String, reqwest::Error> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// What an answer means: a message is taken, refused as such, or to be sent again.
-fn judge(status: StatusCode, body: &str, again_after: Option<Duration>) -> Result<(), DeliverError> {
+fn secret_header(scheme: &str, secret: &Secret) -> Result<HeaderValue, DeliverError> {
+    let unusable = |_| DeliverError::Unusable { reason: format!("the secret of `{scheme}` is no text for a header") };
+    let mut header = HeaderValue::from_str(&format!("{scheme} {}", secret.0)).map_err(unusable)?;
+    header.set_sensitive(true);
+    Ok(header)
+}
+
+/// What an answer means: it is good, or the message is refused as such, or the request is to be sent again, or it is not
+/// about the message at all.
+fn judge(status: StatusCode, body: String, again_after: Option<Duration>) -> Result<String, DeliverError> {
     if status.is_success() {
-        return Ok(());
+        return Ok(body);
     }
-    let reason = reason(body);
+    let reason = reason(&body);
     let status_code = status.as_u16();
     if status.is_redirection() {
         return Err(DeliverError::Redirect { status: status_code });
@@ -186,11 +204,19 @@ fn judge(status: StatusCode, body: &str, again_after: Option<Duration>) -> Resul
     if matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS) || !status.is_client_error() {
         return Err(DeliverError::Busy { status: status_code, reason, again_after });
     }
-    Err(DeliverError::Refused { status: status_code, reason })
+    Err(refusal(status_code, reason))
+}
+
+/// A refusal of a message, or of whoever sends it there.
+pub(crate) fn refusal(status: u16, reason: String) -> DeliverError {
+    match status {
+        401 | 403 | 404 | 405 | 407 | 410 => DeliverError::Barred { status, reason },
+        _ => DeliverError::Refused { status, reason },
+    }
 }
 
 /// The beginning of an answer on one line.
-fn reason(body: &str) -> String {
+pub(crate) fn reason(body: &str) -> String {
     let safe = |char: char| if char.is_control() { ' ' } else { char };
     body.trim().chars().take(REASON_CHARS_MOST).map(safe).collect()
 }

@@ -1,25 +1,30 @@
 //! Text to the world: sinks that take rendered alerts, and files that are replaced whole.
 
 mod dead_letter;
+mod elasticsearch;
 mod error;
 mod file;
 mod guard;
 mod http;
+#[cfg(test)]
+mod listener;
 mod post;
 mod replace;
 mod stdout;
 
-pub use dead_letter::{DeadLetter, bury};
+pub use dead_letter::{DeadLetter, DeadLetters, bury, count_dead_letters, dead_letters, take_out};
+pub use elasticsearch::{Elasticsearch, IndexKind, Plan, SetupError, Step, Wish};
 pub use error::DeliverError;
-pub use http::{Login, Server};
+pub use http::Server;
 pub use post::{Batch, Post};
 pub use replace::write_file;
 
 use std::path::PathBuf;
 
-/// Messages that are delivered together at most: lines, and alerts of a list.
+/// Messages that are delivered together at most: lines, alerts of a list, and documents.
 const LINES_MOST: usize = 1000;
 const LIST_MOST: usize = 64;
+const DOCUMENTS_MOST: usize = 100;
 
 /// A rendered alert.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +65,8 @@ pub enum Sink {
     },
     /// An endpoint of HTTP.
     Post(Box<Post>),
+    /// An index or a data stream.
+    Elasticsearch(Box<Elasticsearch>),
 }
 
 impl Sink {
@@ -72,6 +79,7 @@ impl Sink {
                 Batch::One => 1,
                 Batch::List => LIST_MOST,
             },
+            Self::Elasticsearch(_) => DOCUMENTS_MOST,
         }
     }
 
@@ -87,6 +95,7 @@ impl Sink {
             Self::Stdout => stdout::deliver(messages).map(|()| delivered),
             Self::File { path } => file::deliver(path, messages).map(|()| delivered),
             Self::Post(post) => post.deliver(messages),
+            Self::Elasticsearch(elasticsearch) => elasticsearch.deliver(messages),
         }
     }
 }

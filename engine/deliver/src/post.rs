@@ -1,5 +1,7 @@
 //! Alerts sent by POST: one a request, or a list of them.
 
+use reqwest::Method;
+
 use crate::http::{Http, Request, Server};
 use crate::{DeliverError, Message, Receipt, Refusal};
 
@@ -64,14 +66,14 @@ impl Post {
             }
         };
         let key = messages.first().map(|message| &message.key[..]).filter(|_| self.batch == Batch::One);
-        let request = Request { path: self.path, content_type: self.content_type, key, body };
+        let request = Request { method: Method::POST, path: self.path, content_type: self.content_type, key, body };
         self.http.send(&request)
     }
 }
 
 impl Receipt {
     /// Notes that a message is refused as such; any other error is the delivery's.
-    fn refuse(mut self, at: usize, error: DeliverError) -> Result<Self, DeliverError> {
+    pub(crate) fn refuse(mut self, at: usize, error: DeliverError) -> Result<Self, DeliverError> {
         match error {
             DeliverError::Refused { .. } => {
                 self.refused.push(Refusal { at, reason: error.to_string() });

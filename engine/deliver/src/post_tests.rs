@@ -2,75 +2,17 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use axum::Router;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
 
 use super::*;
-use crate::{Login, Sink};
-
-/// What a server was sent: each body with its key.
-type Seen = Arc<Mutex<Vec<(String, String)>>>;
-/// What a server answers to the request of a number.
-type Answers = fn(usize, &str) -> Response;
-
-struct Listener {
-    address: SocketAddr,
-    seen: Seen,
-    _runtime: tokio::runtime::Runtime,
-}
-
-/// Listens until it is dropped.
-fn listen(answers: Answers) -> Listener {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let seen = Seen::default();
-    let handler = move |State(seen): State<Seen>, headers: HeaderMap, body: String| async move {
-        let key = headers.get("Idempotency-Key").map_or("", |key| key.to_str().unwrap()).to_owned();
-        let number = {
-            let mut seen = seen.lock().unwrap();
-            seen.push((body.clone(), key));
-            seen.len()
-        };
-        if body == "slow" {
-            tokio::time::sleep(Duration::from_secs(3)).await;
-        }
-        answers(number, &body)
-    };
-    let app = Router::new().fallback(handler).with_state(seen.clone());
-    let socket = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
-    let address = socket.local_addr().unwrap();
-    runtime.spawn(async move { axum::serve(socket, app).await });
-    Listener { address, seen, _runtime: runtime }
-}
-
-impl Listener {
-    fn server(&self) -> Server {
-        Server {
-            url: format!("http://{}/hook", self.address),
-            login: Login::None,
-            ca_pem: None,
-            allow_local: true,
-            timeout: Duration::from_secs(1),
-            tries: 3,
-        }
-    }
-
-    fn bodies(&self) -> Vec<String> {
-        self.seen.lock().unwrap().iter().map(|(body, _)| body.clone()).collect()
-    }
-}
+use crate::Sink;
+use crate::listener::{Answers, access, listen, messages};
 
 fn sink(server: Server, batch: Batch) -> Sink {
     Sink::Post(Box::new(Post::new(server, "", "application/json", batch).unwrap()))
-}
-
-fn messages(texts: &[&str]) -> Vec<Message> {
-    texts.iter().map(|text| Message { key: format!("key-{text}"), text: (*text).to_owned() }).collect()
 }
 
 #[test]
@@ -122,6 +64,26 @@ fn what_is_refused_is_told_after_its_tries_and_the_others_are_delivered() {
 }
 
 #[test]
+fn a_login_or_an_address_that_is_wrong_is_no_refusal_of_the_message() {
+    for status in [401, 403, 404, 405, 407, 410] {
+        let answers: Answers = match status {
+            401 => |_, _| StatusCode::UNAUTHORIZED.into_response(),
+            403 => |_, _| StatusCode::FORBIDDEN.into_response(),
+            404 => |_, _| StatusCode::NOT_FOUND.into_response(),
+            405 => |_, _| StatusCode::METHOD_NOT_ALLOWED.into_response(),
+            407 => |_, _| StatusCode::PROXY_AUTHENTICATION_REQUIRED.into_response(),
+            _ => |_, _| StatusCode::GONE.into_response(),
+        };
+        let listener = listen(answers);
+        for batch in [Batch::One, Batch::List] {
+            let error = sink(listener.server(), batch).deliver(&messages(&["1"])).unwrap_err();
+            assert!(matches!(error, DeliverError::Barred { status: told, .. } if told == status), "{error}");
+        }
+        assert_eq!(listener.bodies().len(), 2, "{status}: sent again in vain");
+    }
+}
+
+#[test]
 fn a_failing_a_slow_and_an_absent_server_are_errors_and_no_refusals() {
     let failing = listen(|_, _| StatusCode::INTERNAL_SERVER_ERROR.into_response());
     let error = sink(failing.server(), Batch::One).deliver(&messages(&["1"])).unwrap_err();
@@ -129,7 +91,7 @@ fn a_failing_a_slow_and_an_absent_server_are_errors_and_no_refusals() {
     assert_eq!(failing.bodies().len(), 3);
     let error = sink(Server { tries: 1, ..failing.server() }, Batch::One).deliver(&messages(&["slow"])).unwrap_err();
     assert!(matches!(error, DeliverError::Request { .. }), "{error}");
-    let absent = Server { url: "http://127.0.0.1:1/secret".to_owned(), tries: 1, ..failing.server() };
+    let absent = Server { access: access("http://127.0.0.1:1/secret".to_owned()), tries: 1, ..failing.server() };
     let error = sink(absent, Batch::One).deliver(&messages(&["1"])).unwrap_err();
     assert!(matches!(error, DeliverError::Request { .. }), "{error}");
     assert!(!format!("{error:?}").contains("secret"), "{error:?}");
@@ -152,7 +114,7 @@ fn this_machine_is_not_called_unless_that_is_allowed() {
     let port = listener.address.port();
     for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "0", "2130706433"] {
         let url = format!("http://{host}:{port}/");
-        let server = Server { url, allow_local: false, tries: 1, ..listener.server() };
+        let server = Server { access: access(url), allow_local: false, tries: 1, ..listener.server() };
         let error = sink(server, Batch::One).deliver(&messages(&["1"])).unwrap_err();
         let mut chain = vec![error.to_string()];
         let mut source = std::error::Error::source(&error);
@@ -169,7 +131,8 @@ fn this_machine_is_not_called_unless_that_is_allowed() {
 fn an_address_that_is_none_is_told_at_once() {
     let listener = listen(|_, _| "ok".into_response());
     for url in ["", "es:9200", "file:///etc/passwd", "ftp://host/"] {
-        let made = Post::new(Server { url: url.to_owned(), ..listener.server() }, "", "text/plain", Batch::One);
+        let made =
+            Post::new(Server { access: access(url.to_owned()), ..listener.server() }, "", "text/plain", Batch::One);
         assert!(matches!(made, Err(DeliverError::Address)), "{url}");
     }
 }

@@ -13,7 +13,7 @@ const EVENT_TYPE: &str = "anomaly_detection_job";
 const SIDES: [(&str, &str); 4] =
     [("source_", "source_"), ("src_", "source_"), ("client_", "source_"), ("dest_", "dest_")];
 
-/// The alert as an event document; its `id` is the alert's, so writing it twice changes nothing.
+/// The alert as an event document; its `id` is the alert's, the same for all revisions.
 ///
 /// What the entity or all sample rows agree on fills `source_*` and `dest_*`; the rest is null.
 #[must_use]
@@ -21,6 +21,8 @@ pub fn calico_event(alert: &Alert) -> Value {
     let mut event = json!({
         "id": alert.id,
         "time": alert.time,
+        // What Kibana and data streams look for.
+        "@timestamp": alert.time,
         "type": EVENT_TYPE,
         "origin": format!("anomaly_detection.{}", alert.detector),
         "severity": alert.severity.clamp(1, 100),
@@ -51,6 +53,7 @@ fn record(alert: &Alert) -> Value {
         "end_time": alert.end,
         "incident": alert.incident,
         "status": alert.status,
+        "revision": alert.revision,
         "score": alert.score,
         "entity": alert.entity,
         "features": alert.features,

@@ -7,6 +7,7 @@ mod context;
 mod document;
 mod error;
 mod event;
+mod event_mapping;
 mod guard;
 mod helpers;
 #[cfg(test)]
@@ -25,6 +26,7 @@ mod units;
 pub use alertmanager::{Firing, alertmanager_alert};
 pub use error::{RenderError, TemplateError};
 pub use event::calico_event;
+pub use event_mapping::calico_event_mapping;
 pub use html::html;
 pub use json::{alert_json, alert_schema, json_line};
 pub use markdown::markdown;

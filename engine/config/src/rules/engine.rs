@@ -8,9 +8,10 @@ use crate::expression::is_identifier;
 use crate::log::{Elasticsearch, Log};
 use crate::problem::shown;
 use crate::rules::{Findings, beside, naming};
-use crate::sink::{self, AlertmanagerSink, Delivery, Sink};
+use crate::sink::{self, AlertmanagerSink, Delivery, ElasticsearchSink, Sink};
 
-const TO_COME: &str = "it is read and checked, but this version does not use it";
+/// What names of indices to write to do not hold, besides capital letters.
+const NOT_IN_INDEX_NAMES: &str = "\\/*?\"<>|,#: ";
 
 /// Checks everything about margay.yaml that one key alone does not show.
 pub(crate) fn check(engine: &Engine, findings: &mut Findings<'_>) {
@@ -71,12 +72,8 @@ fn log_rules(name: &str, log: &Log, findings: &mut Findings<'_>) {
 
 fn sink_rules(at: &str, sink: &Sink, findings: &mut Findings<'_>) {
     let key = ["sinks", at, sink.kind()];
-    if matches!(sink, Sink::Elasticsearch(_)) {
-        let message = format!("the sink `{}` is not available yet", sink.kind());
-        findings.warn(&key, "not-available-yet", message, TO_COME);
-    }
     match sink {
-        Sink::Elasticsearch(index) => login(&key, index, findings),
+        Sink::Elasticsearch(sink) => elasticsearch(&key, sink, findings),
         Sink::Alertmanager(sink) => {
             address(&key, &sink.url, findings);
             local_address(&key, &sink.url, sink.allow_local, findings);
@@ -103,6 +100,22 @@ fn sink_rules(at: &str, sink: &Sink, findings: &mut Findings<'_>) {
             }
         }
         Sink::Stdout(_) | Sink::File(_) => {}
+    }
+}
+
+fn elasticsearch(key: &[&str; 3], sink: &ElasticsearchSink, findings: &mut Findings<'_>) {
+    login(key, &sink.place, findings);
+    local_address(key, &sink.place.url, sink.allow_local, findings);
+    let (index, path) = (&sink.place.index, |name| [key[0], key[1], key[2], name]);
+    let is_odd = |char: char| char.is_uppercase() || char.is_control() || NOT_IN_INDEX_NAMES.contains(char);
+    if index.starts_with(['-', '_', '+', '.']) || index.contains(is_odd) {
+        let message = format!("`{}` cannot name what alerts are written to", shown(index));
+        let hint = "one name of small letters, digits, `-`, `_` and `.`, such as margay-alerts";
+        findings.value(&path("index"), "bad-index-name", message, hint);
+    }
+    if sink.retention < ElasticsearchSink::RETENTION_LEAST {
+        let message = format!("alerts cannot be kept for {}", sink.retention);
+        findings.value(&path("retention"), "out-of-range", message, "at least 1d");
     }
 }
 

@@ -8,12 +8,12 @@ use elasticsearch::cert::{Certificate, CertificateValidation};
 use elasticsearch::http::Method;
 use elasticsearch::http::headers::{AUTHORIZATION, HeaderMap, HeaderValue};
 use elasticsearch::http::transport::{SingleNodeConnectionPool, Transport, TransportBuilder};
+use margay_core::{Access, Login};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 use tracing::debug;
 
 use super::flavour::Flavour;
-use super::spec::{Cluster, Login};
 
 /// Longest wait for one answer.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
@@ -71,7 +71,7 @@ pub(crate) struct Client {
 
 impl Client {
     /// Ready to speak; nothing is sent yet.
-    pub(crate) fn new(cluster: &Cluster) -> Result<Self, Fault> {
+    pub(crate) fn new(cluster: &Access) -> Result<Self, Fault> {
         let lasting = |what: &str| Fault::lasting(what.to_owned());
         let url = cluster.url.parse().map_err(|_| lasting("the address cannot be read"))?;
         let pool = SingleNodeConnectionPool::new(url);

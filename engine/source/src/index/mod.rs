@@ -28,7 +28,7 @@ use flavour::Flavour;
 use listing::Timed;
 use pull::{Pull, RANGES_MOST, Spent};
 
-pub use spec::{Cluster, IndexSpec, Login, PullLimits, Secret};
+pub use spec::{IndexSpec, PullLimits};
 
 /// Fewer stretches than these are read with one search: to share them costs more than it saves.
 const SHARED_STRETCHES_LEAST: usize = 24;
