@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 
 use crate::daemon::{CONFIGURATION, detector};
-use crate::support::{Daemon, Home, leave_out, wait};
+use crate::support::{Daemon, Home, leave_out, root, wait};
 
 const HOSTILE: &str = "<script>alert(1)</script>";
 
@@ -89,6 +89,9 @@ fn status_and_alerts_are_those_of_the_commands() {
     let some = get("/api/v1/alerts?detector=loud&status=closed&limit=2").json();
     assert_eq!(some, json!({ "alerts": kept[..2], "left_out": 4 }));
     assert_eq!(get("/api/v1/alerts?detector=other").json(), json!({ "alerts": [], "left_out": 0 }));
+    let last = kept[1]["id"].as_str().unwrap();
+    let next = get(&format!("/api/v1/alerts?limit=2&after={last}")).json();
+    assert_eq!(next, json!({ "alerts": kept[2..4], "left_out": 2 }));
     let id = kept[0]["id"].as_str().unwrap();
     assert_eq!(get(&format!("/api/v1/alerts/{id}")).json(), kept[0]);
     let head = ask(&address, "HEAD", "/api/v1/status");
@@ -109,6 +112,7 @@ fn what_cannot_be_answered_says_why_as_json() {
         ("GET", "/api/v1/alerts?status=lost", 400),
         ("GET", "/api/v1/alerts?colour=red", 400),
         ("GET", "/api/v1/alerts/%ff", 400),
+        ("GET", "/api/v1/alerts?after=0", 404),
         ("GET", "/api/v1/alerts/0", 404),
         ("GET", "/api/v2/alerts", 404),
         ("GET", "/../margay.yaml", 404),
@@ -183,6 +187,36 @@ fn promtool_finds_nothing_wrong_with_the_metrics() {
 }
 
 #[test]
+fn many_connections_that_say_nothing_keep_further_ones_waiting_and_no_longer() {
+    let home = home();
+    let (_daemon, address) = start(&home, "first");
+    wait("the first cycle", || is_ready(&address));
+    let silent: Vec<TcpStream> = (0..64).map(|_| TcpStream::connect(&address).unwrap()).collect();
+    let waiting = std::thread::spawn({
+        let address = address.clone();
+        move || ask(&address, "GET", "/healthz").status
+    });
+    drop(silent);
+    assert_eq!(waiting.join().unwrap(), 200);
+}
+
+#[test]
+fn no_request_that_the_description_allows_or_forbids_is_an_error_of_the_server() {
+    let script = root().join("tests/services/schemathesis.sh");
+    if !root().join("target/services/schemathesis/ready").exists() {
+        let test = "no_request_that_the_description_allows_or_forbids_is_an_error_of_the_server";
+        return leave_out(test, "needs what `tests/services/schemathesis.sh install` fetches");
+    }
+    let home = home();
+    let (_daemon, address) = start(&home, "first");
+    wait("the first cycle", || is_ready(&address));
+    let url = format!("http://{address}");
+    let ran = Command::new(script).args(["run", &url]).env("EXAMPLES", "20").output().unwrap();
+    let said = [ran.stdout, ran.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+    assert!(ran.status.success(), "{said}");
+}
+
+#[test]
 fn the_page_shows_what_a_log_says_as_text() {
     let home = home();
     let (_daemon, address) = start(&home, "first");
@@ -218,7 +252,7 @@ fn the_description_is_whole_and_describes_what_is_answered() {
     }
     let parameters = description["paths"]["/api/v1/alerts"]["get"]["parameters"].as_array().unwrap();
     let names: Vec<&str> = parameters.iter().map(|one| one["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["detector", "status", "shadow", "limit"]);
+    assert_eq!(names, ["detector", "status", "shadow", "limit", "after"]);
 }
 
 /// Every `$ref` of a document.

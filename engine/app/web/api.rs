@@ -10,6 +10,7 @@ use margay_render::{alert_json, json_line};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::order::Brief;
 use crate::overview::Scene;
 use crate::web::{Failure, Site, json, openapi};
 
@@ -32,11 +33,14 @@ pub(super) struct Wanted {
     /// How many, the newest first.
     #[schemars(range(min = 1, max = 1000))]
     limit: usize,
+    /// Only those that follow the alert with this id: the last one of the list before.
+    #[schemars(with = "String")]
+    after: Option<String>,
 }
 
 impl Default for Wanted {
     fn default() -> Self {
-        Self { detector: None, status: None, shadow: false, limit: ALERTS_USUAL }
+        Self { detector: None, status: None, shadow: false, limit: ALERTS_USUAL, after: None }
     }
 }
 
@@ -83,16 +87,29 @@ pub(super) async fn description() -> Response {
 
 /// The newest alerts of those that are wanted.
 pub(super) fn newest(scene: &Scene, wanted: &Wanted) -> Result<AlertList, Failure> {
-    let mut alerts = scene.state.alerts()?;
     let shadows = scene.shadows();
-    alerts.retain(|alert| {
-        wanted.detector.as_ref().is_none_or(|name| alert.detector == *name)
-            && wanted.status.is_none_or(|status| alert.status == status)
-            && shadows.contains(&alert.detector[..]) == wanted.shadow
-    });
-    alerts.reverse();
-    let left_out = alerts.len().saturating_sub(wanted.limit);
-    alerts.truncate(wanted.limit);
+    let is_wanted = |brief: &Brief| {
+        wanted.detector.as_ref().is_none_or(|name| brief.detector == *name)
+            && wanted.status.is_none_or(|status| brief.status == status)
+            && shadows.contains(&brief.detector[..]) == wanted.shadow
+    };
+    let after = match &wanted.after {
+        Some(id) => Some(scene.state.alert(id)?.ok_or(Failure::Missing("no alert has the id of `after`"))?),
+        None => None,
+    };
+    let (mut ids, mut left_out) = (Vec::new(), 0);
+    scene.state.briefs(after.as_ref(), |brief| {
+        match is_wanted(&brief) {
+            true if ids.len() < wanted.limit => ids.push(brief.id),
+            true => left_out += 1,
+            false => {}
+        }
+        true
+    })?;
+    let mut alerts = Vec::new();
+    for id in ids {
+        alerts.extend(scene.state.alert(&id)?);
+    }
     Ok(AlertList { alerts, left_out })
 }
 

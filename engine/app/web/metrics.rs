@@ -1,9 +1,8 @@
 //! Metrics in Prometheus' text format. Labels are names of the configuration and fixed words, never values of logs.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 
-use margay_core::{Alert, AlertStatus, Time};
+use margay_core::{Alert, Time};
 use prometheus_client::encoding::text::encode_registry;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -88,6 +87,7 @@ pub(super) fn text(board: &Board) -> Result<String, StateError> {
     if let Some(scene) = board.scene() {
         detectors(&scene, &mut counters, &mut gauges)?;
         alerts(&scene, &mut gauges)?;
+        sinks(&scene, &mut gauges)?;
     }
     let (mut counted, mut text) = (String::new(), String::new());
     encode_registry(&mut counted, &counters).expect("a string takes what is written");
@@ -123,19 +123,25 @@ fn detectors(scene: &Scene, counters: &mut Registry, gauges: &mut Registry) -> R
 }
 
 fn alerts(scene: &Scene, gauges: &mut Registry) -> Result<(), StateError> {
-    let (kept, waiting) = (Gauges::default(), Gauges::default());
-    let mut counts: BTreeMap<AlertStatus, i64> = AlertStatus::ALL.map(|status| (status, 0)).into();
-    for alert in scene.state.alerts()? {
-        *counts.entry(alert.status).or_default() += 1;
-    }
-    for (status, count) in counts {
-        kept.get_or_create(&vec![("status", status.to_string())]).set(count);
-    }
-    for sink in scene.sink_rows()? {
-        waiting.get_or_create(&vec![("sink", sink.name)]).set(i64::try_from(sink.waiting).unwrap_or(i64::MAX));
+    let kept = Gauges::default();
+    for (status, count) in scene.state.alert_counts()? {
+        kept.get_or_create(&vec![("status", status.to_string())]).set(i64::try_from(count).unwrap_or(i64::MAX));
     }
     gauges.register("alerts_kept", "Alerts in the state by their latest status", kept);
+    Ok(())
+}
+
+fn sinks(scene: &Scene, gauges: &mut Registry) -> Result<(), StateError> {
+    let (waiting, failing, dead) = (Gauges::default(), Gauges::default(), Gauges::default());
+    for sink in scene.sink_rows()? {
+        let own = vec![("sink", sink.name)];
+        waiting.get_or_create(&own).set(i64::try_from(sink.waiting).unwrap_or(i64::MAX));
+        failing.get_or_create(&own).set(i64::from(sink.error.is_some()));
+        dead.get_or_create(&own).set(i64::try_from(sink.dead_letters).unwrap_or(i64::MAX));
+    }
     gauges.register("outbox_waiting", "Alerts that the sink has not taken", waiting);
+    gauges.register("sink_failing", "Whether the newest delivery to the sink failed", failing);
+    gauges.register("dead_letters", "Alerts that the sink refused for good", dead);
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 mod api;
 mod board;
+mod limit;
 mod metrics;
 mod openapi;
 mod page;
@@ -25,6 +26,7 @@ use crate::ingest::chain;
 use crate::overview::Scene;
 use crate::state::StateError;
 pub use board::Board;
+use limit::Limited;
 use openapi::Trouble;
 
 /// Answers that read the state at the same time; further ones wait.
@@ -50,7 +52,7 @@ pub async fn start(address: SocketAddr, board: Arc<Board>) -> anyhow::Result<()>
     info!(address = %listener.local_addr().with_context(cannot)?, "answering by HTTP");
     let site = Arc::new(Site { board, reads: Arc::new(Semaphore::new(READS_MOST)) });
     tokio::spawn(async move {
-        if let Err(error) = axum::serve(listener, router(site)).await {
+        if let Err(error) = axum::serve(Limited::new(listener), router(site)).await {
             error!(%error, "nothing answers by HTTP any more");
         }
     });

@@ -32,7 +32,7 @@ pub(super) fn description() -> Value {
     let own = answer::<serde_json::Map<String, Value>>(&mut generator, "This description");
     let paths = json!({
         "/api/v1/status": get("status", json!([]), json!({ "200": overview, "503": unready })),
-        "/api/v1/alerts": get("alerts", parameters(), json!({ "200": alerts, "400": refused, "503": unready })),
+        "/api/v1/alerts": get("alerts", parameters(), json!({ "200": alerts, "400": refused, "404": missing, "503": unready })),
         "/api/v1/alerts/{id}":
             get("alert", json!([id]), json!({ "200": alert, "400": refused, "404": missing, "503": unready })),
         "/api/v1/openapi.json": get("description", json!([]), json!({ "200": own })),
