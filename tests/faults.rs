@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::elasticsearch::{contents, record, web};
 use crate::servers::{Cluster, Server};
+use crate::sinks;
 use crate::support::Home;
 
 /// Records of the log: three pages.
@@ -135,6 +136,44 @@ fn request(reader: &mut impl BufRead) -> Option<(String, String)> {
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
     Some((first?, String::from_utf8(body).ok()?))
+}
+
+/// Each answer to `_bulk` goes wrong once: before the documents are written, or after.
+#[test]
+fn no_fault_of_a_cluster_loses_an_alert_or_doubles_it() {
+    let Some(server) = Cluster::Elasticsearch.start("no_fault_of_a_cluster_loses_an_alert_or_doubles_it") else {
+        return;
+    };
+    let (front, proxy) = Proxy::start(server.clone());
+    for (at, fault) in [
+        Fault::Instead(429, "{}"),
+        Fault::Instead(503, "no shard"),
+        Fault::Instead(401, "who?"),
+        Fault::Instead(413, "too large"),
+        Fault::Instead(200, "<html>"),
+        Fault::Replaced("\"items\":[", "\"items\":[],\"left\":["),
+        Fault::Cut,
+        Fault::Nothing,
+        Fault::Late(Duration::from_millis(1500)),
+        Fault::Elsewhere,
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let index = format!("sink-faults-{at}");
+        let home = sinks::home(&format!(
+            "  - elasticsearch: {{ url: '{}', index: {index}, kind: index, allow_local: true }}\n",
+            front.url
+        ));
+        proxy.set(Some(Plan { line: "/_bulk", body: "", after: 0, times: 1, fault }));
+        home.margay(&["run", "--once"]);
+        proxy.set(None);
+        home.margay(&["run", "--once"]).expect(0);
+        server.ask("POST", &format!("/{index}/_refresh"), "");
+        let count = server.ask("GET", &format!("/{index}/_count"), "")["count"].clone();
+        let status = home.margay(&["status", "--output", "json"]).expect(0).json();
+        assert_eq!((count, &status["sinks"][0]["dead_letters"]), (12.into(), &0.into()), "{fault:?}: {status}");
+    }
 }
 
 /// What margay should make of it.

@@ -95,6 +95,36 @@ fn what_a_sink_refuses_is_put_aside_and_the_rest_goes_on() {
     }
     let taken: BTreeSet<String> = picky.bodies().into_iter().filter(|body| !body.contains("00:20:00Z")).collect();
     assert_eq!(taken.len() + refused.len(), told(&home).len());
+
+    let listed = home.margay(&["sink", "dead-letters", "picky"]).expect(0).stdout;
+    assert_eq!(listed.lines().filter(|line| line.contains("refuses it with 422")).count(), refused.len(), "{listed}");
+    let in_vain = home.margay(&["sink", "resend", "--output", "json"]).expect(2).json();
+    assert_eq!(in_vain["sinks"][0]["left"], refused.len(), "{in_vain}");
+    let mended = Listener::start(|_| 200);
+    home.write(
+        "margay.yaml",
+        home.read("margay.yaml").replace(&picky.address.to_string(), &mended.address.to_string()),
+    );
+    home.margay(&["sink", "resend"]).expect(0);
+    let bodies: Vec<Value> = refused.iter().map(|letter| letter["body"].clone()).collect();
+    assert_eq!(mended.bodies().into_iter().map(Value::from).collect::<Vec<_>>(), bodies, "as they were");
+    assert_eq!(home.margay(&["sink", "dead-letters"]).expect(0).stdout, "");
+    let unknown = home.margay(&["sink", "resend", "pager"]).expect(2);
+    assert!(unknown.stderr.contains("there are: picky, file"), "{}", unknown.stderr);
+}
+
+#[test]
+fn a_wrong_login_or_address_holds_the_alerts_and_says_so() {
+    for status in [401, 403, 404, 410] {
+        let closed = Listener::start(move |_| status);
+        let home = home(&webhook(&closed, ", name: closed"));
+        home.margay(&["run", "--once"]).expect(2);
+        assert_eq!(closed.bodies().len(), 1, "{status}: sent again in vain");
+        let sink = home.margay(&["status", "--output", "json"]).expect(0).json()["sinks"][0].clone();
+        assert_eq!((&sink["waiting"], &sink["dead_letters"]), (&12.into(), &0.into()), "{sink}");
+        let said = home.margay(&["status"]).expect(0).stdout;
+        assert!(said.contains(&format!("answers {status}: its login or its address is wrong")), "{said}");
+    }
 }
 
 #[test]

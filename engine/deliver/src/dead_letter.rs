@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 
 use margay_core::Alert;
 use serde::{Deserialize, Serialize};
+use tracing::warn;
 
 use crate::{DeliverError, Message, file, write_file};
 
-/// Bytes of a file of dead letters; a full one takes the place of the `.previous` one.
+/// Bytes of a file of dead letters; a full one takes the place of the `.previous` one, whose letters are given up.
 const FILE_BYTES_MOST: u64 = 16 << 20;
 
 /// A message that was refused.
@@ -50,6 +51,10 @@ pub fn bury(dir: &Path, letters: &[DeadLetter]) -> Result<(), DeliverError> {
     let _alone = alone(dir)?;
     let [previous, path] = paths(dir, &first.sink);
     if fs::metadata(&path).is_ok_and(|metadata| metadata.len() >= FILE_BYTES_MOST) {
+        let lost = read(&previous)?.lines().count();
+        if lost > 0 {
+            warn!(sink = first.sink, lost, "the oldest dead letters are given up: nobody sent them again");
+        }
         fs::rename(&path, &previous).map_err(|source| DeliverError::Write { path: previous, source })?;
     }
     let line = |letter: &DeadLetter| Message {
