@@ -296,7 +296,7 @@ impl Plan {
                     "description": "Alerts of margay",
                     "default_state": "open",
                     "states": states,
-                    "ism_template": [{ "index_patterns": [pattern(index, wish.kind)], "priority": TEMPLATE_PRIORITY }],
+                    "ism_template": [{ "index_patterns": managed(index, wish.kind), "priority": TEMPLATE_PRIORITY }],
                 });
                 self.step("policy", policy_path(index, true) + &replaced, json!({ "policy": policy }));
             }
@@ -304,11 +304,20 @@ impl Plan {
     }
 }
 
-/// The names that the template and the policy are for.
+/// The names that the template is for.
 fn pattern(index: &str, kind: IndexKind) -> String {
     match kind {
         IndexKind::DataStream => index.to_owned(),
         IndexKind::Alias => format!("{index}-*"),
+    }
+}
+
+/// The indices that OpenSearch's policy is for. Some of its versions compare the name of a data stream, some that of the
+/// indices behind it.
+fn managed(index: &str, kind: IndexKind) -> Vec<String> {
+    match kind {
+        IndexKind::DataStream => vec![index.to_owned(), format!(".ds-{index}-*")],
+        IndexKind::Alias => vec![pattern(index, kind)],
     }
 }
 
@@ -389,6 +398,7 @@ mod tests {
         let plan = plan("events", &wish, &found(lifecycle, Target::Alias)).unwrap();
         assert_eq!(plan.steps[0].path, "/_plugins/_ism/policies/margay-events?if_seq_no=7&if_primary_term=2");
         assert_eq!(plan.steps[0].body["policy"]["ism_template"][0]["index_patterns"], json!(["events-*"]));
+        assert_eq!(managed("events", IndexKind::DataStream), ["events", ".ds-events-*"]);
         let settings = &plan.steps[1].body["template"]["settings"];
         assert_eq!(settings["plugins.index_state_management.rollover_alias"], "events");
     }
