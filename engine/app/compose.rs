@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use arrow::array::{AsArray, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::Int64Type;
-use margay_core::{Alert, AlertStatus, Reading, SuspiciousRecords, Time, TimeRange, log};
+use margay_core::{Alert, AlertStatus, JOINT, Reading, SuspiciousRecords, Time, TimeRange, log};
 use margay_decide::{Episode, Event, Incidents, Silence, alert_id, expected_false_per_week, severity, silenced};
 use margay_features::{Feed, Want, sample, sample_columns};
 use margay_render::Templates;
@@ -243,11 +243,13 @@ fn draft(happening: &Happening, id: &str, before: Option<&Alert>) -> Alert {
     }
 }
 
-/// Readings of the worst bucket; features without a value are left out, open ends of an interval
+/// Readings of the worst bucket; features without a value are left out, and so is what stands for all of them, whose score
+/// is the alert's. Open ends of an interval
 /// are given as the expected value.
 fn readings(features: &[String], episode: &Episode) -> BTreeMap<String, Reading> {
     let or = |value: f64, other: f64| if value.is_finite() { value } else { other };
-    let known = episode.peak.readings.iter().zip(features).filter(|(reading, _)| reading.value.is_finite());
+    let pairs = episode.peak.readings.iter().zip(features);
+    let known = pairs.filter(|(reading, name)| reading.value.is_finite() && *name != JOINT);
     known
         .map(|(reading, name)| {
             let expected = or(reading.expected, reading.value);

@@ -169,7 +169,7 @@ impl Memory {
         let rule = Rule { score: self.score, ..judgement.rule.clone() };
         let mut held = vec![false; rows.len()];
         for (at, (row, scores)) in rows.iter().zip(scores).enumerate() {
-            let scores = row.absent.map_or(scores, |state| vec![Score::absent(state); judgement.fill.len()]);
+            let scores = row.absent.map_or(scores, |state| vec![Score::absent(state); judgement.rule.features.len()]);
             let verdict = self.judge(judgement, &rule, bucket, row, &scores, wish, outcome);
             held[at] = row.absent.is_some() || !row.learns || verdict.open || waits(&verdict);
             let evidence = if tells(&verdict) { self.model.evidence(bucket, &observations[at]) } else { Vec::new() };

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use arrow::datatypes::SchemaRef;
 use margay_config as config;
 use margay_config::{Features, LoadedDetector, Mode};
-use margay_core::{Direction, Period, digest};
+use margay_core::{Direction, JOINT, Period, digest};
 use margay_decide::Rule;
 use margay_features::{Body, Exclude, Query};
 use margay_model::{Beacon, Changepoint, Cohort, Dga, History, Kind, Limit, Rare, Scan, Spec, Tunnel};
@@ -127,9 +127,11 @@ fn judgement(detector: &config::Detector, limits: &config::Limits) -> Judgement 
     let features: Vec<String> = detector.features.names().into_iter().map(str::to_owned).collect();
     let threshold = &detector.threshold;
     let place = |name: &str| features.iter().position(|feature| feature == name);
+    let joint = matches!(detector.model, config::Model::Multivariate(_));
+    let judged: Vec<String> = features.iter().cloned().chain(joint.then(|| JOINT.to_owned())).collect();
     let volume = match detector.model {
-        config::Model::Ratio(_) => vec![place("total"); features.len()],
-        _ => vec![None; features.len()],
+        config::Model::Ratio(_) => vec![place("total"); judged.len()],
+        _ => vec![None; judged.len()],
     };
     let direction = match (&detector.model, threshold.direction) {
         (config::Model::Limit(limit), _) if limit.above.is_none() => Direction::Below,
@@ -144,14 +146,15 @@ fn judgement(detector: &config::Detector, limits: &config::Limits) -> Judgement 
             kind: kind(&detector.model, detector.bucket),
             direction,
             bucket: detector.bucket,
-            features: features.clone(),
+            features,
             seed: SEED,
         },
         history: detector.model.history().map_or(HISTORY, |history| history.history),
         rule: Rule {
-            features,
+            features: judged,
             score: threshold.score_or_default(detector.bucket),
-            direction,
+            // The model looks on one side of each feature: what it makes of them all has none.
+            direction: if joint { Direction::Both } else { direction },
             min_dev: threshold.min_dev.map(|quantity| quantity.0),
             min_rel_dev: threshold.min_rel_dev,
             min_value: threshold.min_value.map(|quantity| quantity.0),
@@ -181,6 +184,7 @@ fn kind(model: &config::Model, bucket: Period) -> Kind {
         config::Model::Ratio(one) => Kind::Ratio(history(one)),
         config::Model::Latency(one) => Kind::Latency(history(one)),
         config::Model::Auto(one) => Kind::Auto(history(one)),
+        config::Model::Multivariate(one) => Kind::Multivariate(history(one)),
         config::Model::Scan(one) => Kind::Scan(Scan {
             failed: f64::from(one.failed),
             any: f64::from(one.any),

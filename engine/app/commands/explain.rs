@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use margay_core::{Alert, Entity, Gate, GateName, Period, Time, TimeRange};
+use margay_core::{Alert, Entity, Gate, GateName, Period, Reading, Time, TimeRange};
 use margay_render::plain;
 use serde_json::json;
 
@@ -142,6 +142,11 @@ fn gate_lines(gates: &[Gate]) -> String {
     gates.iter().map(line).collect()
 }
 
+/// The share of one feature among several, as text.
+fn share(all: &[Reading], reading: &Reading) -> String {
+    if all.len() > 1 { format!(", share {:.0} %", reading.contribution * 100.0) } else { String::new() }
+}
+
 fn bucket_document(question: &Question, explained: &Explained, alert: Option<&Alert>) -> serde_json::Value {
     let verdict = explained.verdict.clone().unwrap_or_default();
     let readings: serde_json::Map<String, serde_json::Value> = question
@@ -173,8 +178,13 @@ fn bucket_text(question: &Question, explained: &Explained, alert: Option<&Alert>
     };
     for (feature, reading) in question.ready.features().iter().zip(&verdict.readings) {
         text.push_str(&format!(
-            "  {feature}: {:.6} measured, {:.6} expected ({:.6} to {:.6}), score {:.1}\n",
-            reading.value, reading.expected, reading.lower, reading.upper, reading.score
+            "  {feature}: {:.6} measured, {:.6} expected ({:.6} to {:.6}), score {:.1}{}\n",
+            reading.value,
+            reading.expected,
+            reading.lower,
+            reading.upper,
+            reading.score,
+            share(&verdict.readings, reading)
         ));
     }
     text.push_str("\nGates, in order:\n");

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, bail};
-use margay_core::{Score, Time};
+use margay_core::{JOINT, Score, Time};
 use margay_model::Observation;
 use margay_render::plain;
 use serde_json::json;
@@ -42,22 +42,27 @@ pub fn run(cli: &Cli, args: &ForecastArgs) -> anyhow::Result<Exit> {
     let next = memory.next().context("nothing was judged yet")?;
     let at = memory.entities().iter().position(|known| *known == entity).context("the entity was never judged")?;
     // Shares and durations have a weight; the last one seen stands for those to come.
-    let mut values = vec![f64::NAN; ready.features().len()];
-    for row in outcome.scores.iter().filter(|row| row.entity == at && row.score.value.is_finite()) {
+    let features: Vec<String> = ready.features().iter().filter(|name| *name != JOINT).cloned().collect();
+    let mut values = vec![f64::NAN; features.len()];
+    for row in outcome
+        .scores
+        .iter()
+        .filter(|row| row.entity == at && row.feature < features.len() && row.score.value.is_finite())
+    {
         values[row.feature] = row.score.value;
     }
     let mut ahead = Vec::new();
     for step in 0..buckets {
         let time = next.plus(bucket.times(step));
         let judged = memory.model.score(time, &[Observation::numbers(at, &values)]);
-        ahead.extend(judged.into_iter().flatten().enumerate().map(|(feature, score)| Scored {
+        ahead.extend(judged.into_iter().flatten().take(features.len()).enumerate().map(|(feature, score)| Scored {
             bucket: time,
             entity: at,
             feature,
             score: Score { value: score.expected, ..score },
         }));
     }
-    let named = |row: &Scored| (ready.features()[row.feature].clone(), row.score);
+    let named = |row: &Scored| (features[row.feature].clone(), row.score);
     match (cli.output, args.format) {
         (Output::Json, _) => print_json(&json!({
             "detector": args.detector, "entity": entity, "from": next, "to": next.plus(args.horizon),
@@ -67,9 +72,9 @@ pub fn run(cli: &Cli, args: &ForecastArgs) -> anyhow::Result<Exit> {
                     "lower": finite(score.lower), "upper": finite(score.upper) })
             }).collect::<Vec<_>>(),
         }))?,
-        (Output::Text, ForecastFormat::Csv) => print(&csv(&ahead, ready.features())?)?,
+        (Output::Text, ForecastFormat::Csv) => print(&csv(&ahead, &features)?)?,
         (Output::Text, ForecastFormat::Chart) => {
-            for (feature, name) in ready.features().iter().enumerate() {
+            for (feature, name) in features.iter().enumerate() {
                 print(&chart::forecast(&format!("{name} of {}", plain(&entity.to_string())), feature, &ahead))?;
             }
         }

@@ -41,10 +41,14 @@ pub enum Model {
     Cohort(#[garde(dive)] Cohort),
     /// Lasting shifts of a level.
     Changepoint(#[garde(dive)] Changepoint),
+    /// All features of an entity together, with a share of blame for each. Needs at least two features; `direction` says
+    /// on which side of the usual a feature counts. The score is that of all of them, shown as the feature `*`, whose value is
+    /// a distance in standard deviations: `min_dev` and `min_value` are compared with it.
+    Multivariate(#[garde(dive)] History),
 }
 
 /// Models of the design that this version does not have.
-pub(crate) const MODELS_TO_COME: [&str; 3] = ["multivariate", "neural", "novelty"];
+pub(crate) const MODELS_TO_COME: [&str; 2] = ["neural", "novelty"];
 
 impl Model {
     /// The key under which the model is asked for.
@@ -64,6 +68,7 @@ impl Model {
             Self::Beacon(_) => "beacon",
             Self::Cohort(_) => "cohort",
             Self::Changepoint(_) => "changepoint",
+            Self::Multivariate(_) => "multivariate",
         }
     }
 
@@ -83,7 +88,8 @@ impl Model {
             | Self::Count(history)
             | Self::Ratio(history)
             | Self::Latency(history)
-            | Self::Auto(history) => Some(history),
+            | Self::Auto(history)
+            | Self::Multivariate(history) => Some(history),
         }
     }
 }

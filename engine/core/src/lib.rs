@@ -20,6 +20,6 @@ pub use alert::{
 pub use digest::{digest, fnv1a};
 pub use entity::Entity;
 pub use members::Members;
-pub use score::{Direction, Score, ScoreState};
+pub use score::{Direction, JOINT, Score, ScoreState};
 pub use table::{FeatureTable, Fill};
 pub use time::{Bucket, Period, Time, TimeError, TimeRange};

@@ -18,6 +18,9 @@ pub enum Direction {
     Both,
 }
 
+/// Stands where a feature's name does for all features of a detector together. No feature can be called so.
+pub const JOINT: &str = "*";
+
 /// What a detector could say of an entity in a bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

@@ -1,6 +1,6 @@
 //! Findings of one entity and one detector over time: when an episode opens, gets worse and closes.
 
-use margay_core::{Gate, GateName, Period, Reading, Score, ScoreState, Time};
+use margay_core::{Gate, GateName, JOINT, Period, Reading, Score, ScoreState, Time};
 use serde::{Deserialize, Serialize};
 
 use crate::episode::{Episode, Event, Peak};
@@ -154,7 +154,13 @@ impl Tracker {
             passing: passed && included,
             finding: gates.iter().all(|gate| gate.passed),
             effect_score: if included { choice.effect_score } else { 0.0 },
-            peak: Peak { bucket, score: choice.score, feature: choice.feature, readings: readings(judged), gates },
+            peak: Peak {
+                bucket,
+                score: choice.score,
+                feature: choice.feature,
+                readings: readings(rule, judged),
+                gates,
+            },
         }
     }
 
@@ -267,18 +273,21 @@ fn exclusion(judged: &[Judged], choice: &Choice, excluded: Option<&str>) -> Gate
     }
 }
 
-/// Readings whose contributions are shares of the summed scores; equal shares where no feature scores.
-fn readings(judged: &[Judged]) -> Vec<Reading> {
-    let total: f64 = judged.iter().map(points).sum();
-    let share = |points: f64| if total > 0.0 { points / total } else { 1.0 / judged.len() as f64 };
-    judged
-        .iter()
-        .map(|one| {
-            let Score { value, expected, lower, upper, .. } = one.score;
-            let score = points(one);
-            Reading { value, expected, lower, upper, score, contribution: share(score) }
-        })
-        .collect()
+/// Readings whose contributions are shares of the summed scores; equal shares where no feature scores. What stands for
+/// all features has no share.
+fn readings(rule: &Rule, judged: &[Judged]) -> Vec<Reading> {
+    let is_feature = |at: usize| rule.features.get(at).is_none_or(|name| name != JOINT);
+    let features: Vec<f64> =
+        judged.iter().enumerate().filter(|(at, _)| is_feature(*at)).map(|(_, one)| points(one)).collect();
+    let total: f64 = features.iter().sum();
+    let share = |points: f64| if total > 0.0 { points / total } else { 1.0 / features.len() as f64 };
+    let reading = |(at, one): (usize, &Judged)| {
+        let Score { value, expected, lower, upper, .. } = one.score;
+        let score = points(one);
+        let contribution = if is_feature(at) { share(score) } else { 0.0 };
+        Reading { value, expected, lower, upper, score, contribution }
+    };
+    judged.iter().enumerate().map(reading).collect()
 }
 
 #[cfg(test)]

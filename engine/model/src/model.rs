@@ -6,6 +6,7 @@ use margay_core::{Entity, ModelInfo, Score, ScoreState, Time, digest};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use crate::multivariate::{Joints, Learnt};
 use crate::panel::{Panel, Setting, companion};
 use crate::pool::Pool;
 use crate::role::{Role, roles};
@@ -13,6 +14,7 @@ use crate::season::Grid;
 use crate::spec::{Kind, Observation, Past, Spec};
 use crate::tail::Tally;
 use crate::track::{Frame, Lesson, Method, Sample, Track};
+use crate::verdict;
 use crate::{distribution, level};
 
 /// Days of buckets after which an entity counts as known.
@@ -22,12 +24,17 @@ const POOL_HALF_LIFE_DAYS: f64 = 14.0;
 /// Members named as the evidence of a score at most, the worst first.
 pub const EVIDENCE_MOST: usize = 10;
 
+/// One track a feature of an entity.
+type Tracks = (Entity, Vec<Option<Track>>);
+
 /// What a training learnt.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
     trained_until: Time,
     digest: String,
-    tracks: Vec<(Entity, Vec<Option<Track>>)>,
+    tracks: Vec<Tracks>,
+    /// In the order of `tracks`.
+    joints: Option<Learnt>,
 }
 
 impl Snapshot {
@@ -53,6 +60,8 @@ pub struct Model {
     pools: Vec<Pool>,
     /// The model of kinds that judge a bucket as a whole.
     panel: Option<Panel>,
+    /// What is known of features together, where the kind asks for it.
+    joints: Option<Joints>,
     keys: Vec<u64>,
     digest: String,
     trained_until: Option<Time>,
@@ -67,6 +76,7 @@ impl Model {
         let pools = vec![Pool::default(); spec.features.len()];
         Self {
             panel: Panel::of(&spec.kind),
+            joints: matches!(spec.kind, Kind::Multivariate(_)).then(Joints::default),
             spec,
             entities: Vec::new(),
             tracks: Vec::new(),
@@ -102,14 +112,19 @@ impl Model {
         &self.entities
     }
 
-    /// Judges a bucket by what was known before it: for each observation one score a feature.
+    /// Judges a bucket by what was known before it: for each observation one score a feature, and one more for all of them
+    /// together where the kind is [`Kind::Multivariate`].
     #[must_use]
     pub fn score(&self, bucket: Time, observations: &[Observation<'_>]) -> Vec<Vec<Score>> {
         if let Some(panel) = &self.panel {
             return panel.judge().score(bucket, observations, &self.setting());
         }
         let roles = roles(&self.spec);
-        observations.iter().map(|observation| self.score_one(bucket, observation, &roles)).collect()
+        let score = |one: &Observation<'_>| match &self.joints {
+            Some(joints) => self.score_joint(bucket, one, &roles, joints),
+            None => self.score_one(bucket, one, &roles),
+        };
+        observations.iter().map(score).collect()
     }
 
     /// Members behind the score of an observation, the worst first, at most [`EVIDENCE_MOST`]; to be asked before the
@@ -155,6 +170,35 @@ impl Model {
         roles.iter().enumerate().map(judge).collect()
     }
 
+    /// Scores of all features by their share in the blame, and the score of the joint distance.
+    fn score_joint(&self, bucket: Time, one: &Observation<'_>, roles: &[Role], joints: &Joints) -> Vec<Score> {
+        let mut scores = self.score_one(bucket, one, roles);
+        let residuals = self.residuals(bucket, one, roles);
+        let Some(judged) = joints.judge(one.entity, &residuals, self.spec.direction) else {
+            scores.push(Score::absent(ScoreState::NoData));
+            return scores;
+        };
+        let score = verdict::score(joints.exceed(one.entity, judged.distance));
+        for (feature, share) in scores.iter_mut().zip(&judged.shares) {
+            feature.score = score * share;
+        }
+        let state = if self.maturity(one.entity) < 1.0 { ScoreState::Warming } else { ScoreState::Scored };
+        let (lower, upper) = joints.interval(one.entity);
+        scores.push(Score { value: judged.distance, expected: 0.0, lower, upper, score, state });
+        scores
+    }
+
+    /// How far each feature is from what is usual of it; `NaN` where that is not known.
+    fn residuals(&self, bucket: Time, one: &Observation<'_>, roles: &[Role]) -> Vec<f64> {
+        let residual = |(feature, role): (usize, &Role)| {
+            let Role::Judged { method, weight } = role else { return f64::NAN };
+            let track = self.tracks.get(one.entity).and_then(|tracks| tracks.get(feature)?.as_ref());
+            let sample = self.sample(bucket, one, feature, *weight);
+            track.and_then(|track| track.residual(&sample, &self.frame(feature, *method))).unwrap_or(f64::NAN)
+        };
+        roles.iter().enumerate().map(residual).collect()
+    }
+
     fn sample(&self, bucket: Time, observation: &Observation<'_>, feature: usize, weight: Option<usize>) -> Sample {
         let value = |feature: usize| observation.values.get(feature).copied().unwrap_or(f64::NAN);
         let key = self.keys.get(observation.entity).copied().unwrap_or(0);
@@ -182,6 +226,7 @@ impl Model {
             self.panel = Some(panel);
         }
         let roles = roles(&self.spec);
+        self.learn_joints(bucket, observations, held, &roles);
         for (feature, role) in roles.iter().enumerate() {
             let Role::Judged { method, weight } = role else { continue };
             let mut lessons = Vec::new();
@@ -199,6 +244,19 @@ impl Model {
             }
             self.share(bucket, feature, &lessons);
         }
+    }
+
+    fn learn_joints(&mut self, bucket: Time, observations: &[Observation<'_>], held: &[bool], roles: &[Role]) {
+        let Some(mut joints) = self.joints.take() else { return };
+        let day = level::buckets_a_day(self.spec.bucket);
+        let is_held = |at: usize| held.get(at).copied().unwrap_or(false);
+        for (_, one) in observations.iter().enumerate().filter(|(at, _)| !is_held(*at)) {
+            let residuals = self.residuals(bucket, one, roles);
+            if let Some(judged) = joints.judge(one.entity, &residuals, self.spec.direction) {
+                joints.learn(one.entity, judged.distance, day);
+            }
+        }
+        self.joints = Some(joints);
     }
 
     fn share(&mut self, bucket: Time, feature: usize, lessons: &[(Lesson, f64)]) {
@@ -234,19 +292,24 @@ impl Model {
     #[must_use]
     pub fn train(&self, until: Time, past: &[Past]) -> Snapshot {
         let roles = roles(&self.spec);
-        let tracks: Vec<(Entity, Vec<Option<Track>>)> = past
+        let trained: Vec<(Tracks, Vec<Vec<f32>>)> = past
             .par_iter()
             .filter_map(|past| {
                 let entity = self.entities.get(past.entity)?.clone();
-                let tracks = roles.iter().enumerate().map(|(feature, role)| self.train_one(until, past, feature, role));
-                Some((entity, tracks.collect()))
+                let one = |(feature, role)| self.train_one(until, past, feature, role).unzip();
+                let (tracks, residuals): (_, Vec<Option<Vec<f32>>>) = roles.iter().enumerate().map(one).unzip();
+                let together =
+                    if self.joints.is_some() { residuals.into_iter().flatten().collect() } else { Vec::new() };
+                Some(((entity, tracks), together))
             })
             .collect();
-        let bytes = postcard::to_allocvec(&tracks).expect("numbers and texts serialise");
-        Snapshot { trained_until: until, digest: digest(&[bytes]), tracks }
+        let (tracks, residuals): (Vec<_>, Vec<_>) = trained.into_iter().unzip();
+        let joints = self.joints.as_ref().map(|_| Joints::train(&residuals, self.spec.direction, self.spec.seed));
+        let bytes = postcard::to_allocvec(&(&tracks, &joints)).expect("numbers and texts serialise");
+        Snapshot { trained_until: until, digest: digest(&[bytes]), tracks, joints }
     }
 
-    fn train_one(&self, until: Time, past: &Past, feature: usize, role: &Role) -> Option<Track> {
+    fn train_one(&self, until: Time, past: &Past, feature: usize, role: &Role) -> Option<(Track, Vec<f32>)> {
         let Role::Judged { method, weight } = role else { return None };
         let history = self.spec.kind.history()?;
         let values = past.values.get(feature)?;
@@ -263,13 +326,18 @@ impl Model {
         let day = level::buckets_a_day(self.spec.bucket);
         self.digest = snapshot.digest;
         self.trained_until = Some(snapshot.trained_until);
+        let mut entities = Vec::with_capacity(snapshot.tracks.len());
         for (entity, trained) in snapshot.tracks {
             let at = self.entity(&entity);
+            entities.push(at);
             for (here, there) in self.tracks[at].iter_mut().zip(&trained) {
                 if let (Some(here), Some(there)) = (here.as_mut(), there) {
                     here.adopt(there, day);
                 }
             }
+        }
+        if let (Some(joints), Some(learnt)) = (&mut self.joints, snapshot.joints) {
+            joints.adopt(learnt, entities.into_iter());
         }
     }
 

@@ -70,9 +70,13 @@ impl Panel {
             Kind::Beacon(_) => Some(Self::Beacon(Beacons::default())),
             Kind::Cohort(_) => Some(Self::Cohort(Cohorts::default())),
             Kind::Changepoint(_) => Some(Self::Changepoint(Changepoints::default())),
-            Kind::Limit(_) | Kind::Seasonal(_) | Kind::Count(_) | Kind::Ratio(_) | Kind::Latency(_) | Kind::Auto(_) => {
-                None
-            }
+            Kind::Limit(_)
+            | Kind::Seasonal(_)
+            | Kind::Count(_)
+            | Kind::Ratio(_)
+            | Kind::Latency(_)
+            | Kind::Auto(_)
+            | Kind::Multivariate(_) => None,
         }
     }
 

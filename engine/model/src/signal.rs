@@ -239,8 +239,14 @@ impl Signal {
         recurs
     }
 
-    /// Learns unit, season, level and spread from a regular past.
-    pub(crate) fn train(grid: &Grid<'_>, weights: &[f64], seasonality: &[Period], setting: &Setting<'_>) -> Self {
+    /// Learns unit, season, level and spread from a regular past; also says the judged residual of each of its buckets,
+    /// `NaN` where there is none.
+    pub(crate) fn train(
+        grid: &Grid<'_>,
+        weights: &[f64],
+        seasonality: &[Period],
+        setting: &Setting<'_>,
+    ) -> (Self, Vec<f32>) {
         let sizes = grid.values.iter().map(|value| value.abs());
         let typical = robust::median(&mut sizes.filter(|&size| size > 0.0 && size.is_finite()).collect::<Vec<_>>());
         let mut signal = Self::default();
@@ -252,15 +258,16 @@ impl Signal {
             grid.values.iter().map(|&value| if value.is_nan() { f64::NAN } else { transform(value, unit) }).collect();
         let space = Grid { start: grid.start, bucket: grid.bucket, values: &transformed };
         signal.season = season::learn(&space, seasonality);
-        signal.replay(grid, weights, setting);
+        let residuals = signal.replay(grid, weights, setting);
         if let Some(views) = &mut signal.views {
             views.novelty = Novelty::train(grid.start, grid.bucket, grid.values);
         }
         signal.follow_trend(&space);
-        signal
+        (signal, residuals)
     }
 
-    fn replay(&mut self, grid: &Grid<'_>, weights: &[f64], setting: &Setting<'_>) {
+    fn replay(&mut self, grid: &Grid<'_>, weights: &[f64], setting: &Setting<'_>) -> Vec<f32> {
+        let mut judged = vec![f32::NAN; grid.values.len()];
         for (at, &value) in grid.values.iter().enumerate() {
             if value.is_nan() {
                 continue;
@@ -268,11 +275,13 @@ impl Signal {
             let time = grid.start.plus(grid.bucket.times(at as i64));
             let weight = weights.get(at).copied().unwrap_or(f64::NAN);
             let Some(residuals) = self.learn((time, value, weight), false, setting) else { continue };
+            judged[at] = residuals[JUDGED] as f32;
             self.tallies.resize(residuals.len(), Tally::default());
             for (tally, z) in self.tallies.iter_mut().zip(residuals) {
                 tally.add(clip(z, TRAINED_MAX));
             }
         }
+        judged
     }
 
     /// Draws the level half way to where exponential smoothing of daily levels points.

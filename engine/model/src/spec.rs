@@ -57,6 +57,8 @@ pub enum Kind {
     Cohort(Cohort),
     /// Lasting shifts.
     Changepoint(Changepoint),
+    /// All features of an entity together: one score more, that of [`margay_core::JOINT`].
+    Multivariate(History),
 }
 
 impl Kind {
@@ -77,6 +79,7 @@ impl Kind {
             Self::Beacon(_) => "beacon",
             Self::Cohort(_) => "cohort",
             Self::Changepoint(_) => "changepoint",
+            Self::Multivariate(_) => "multivariate",
         }
     }
 
@@ -96,7 +99,8 @@ impl Kind {
             | Self::Count(history)
             | Self::Ratio(history)
             | Self::Latency(history)
-            | Self::Auto(history) => Some(history),
+            | Self::Auto(history)
+            | Self::Multivariate(history) => Some(history),
         }
     }
 }

@@ -79,6 +79,15 @@ impl Tally {
         self.total *= keep;
     }
 
+    /// Takes in all that another one holds.
+    pub(crate) fn join(&mut self, other: &Self) {
+        for (own, more) in [(&mut self.below, &other.below), (&mut self.above, &other.above)] {
+            own.resize(own.len().max(more.len()), 0.0);
+            own.iter_mut().zip(more).for_each(|(count, more)| *count += more);
+        }
+        self.total += other.total;
+    }
+
     /// How many residuals are remembered.
     pub(crate) fn total(&self) -> f64 {
         self.total

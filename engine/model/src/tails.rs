@@ -43,6 +43,26 @@ impl Tails {
         Test::new(0, own, &self.pool).probability(z, Direction::Above)
     }
 
+    /// Ends of the interval that holds 95 % of the values.
+    pub(crate) fn interval(&self, entity: usize) -> (f64, f64) {
+        let own = self.own.get(entity).map_or(&[][..], |own| &own.tallies[..]);
+        let (below, above) = Test::new(0, own, &self.pool).sides();
+        (-below.quantile(0.025), above.quantile(0.025))
+    }
+
+    /// Counts what all entities have shown as half: a training changed the scale.
+    pub(crate) fn age(&mut self) {
+        self.pool.tallies.iter_mut().for_each(|tally| tally.forget(0.5));
+    }
+
+    /// Adds the values of a training, on whose scale those from before it are worth half.
+    pub(crate) fn renew(&mut self, entity: usize, tally: &Tally) {
+        let own = slot(&mut self.own, entity);
+        own.tallies.resize(1, Tally::default());
+        own.tallies[0].forget(0.5);
+        own.tallies[0].join(tally);
+    }
+
     /// Takes in a value of a normal bucket; `day` is the number of buckets in one.
     pub(crate) fn learn(&mut self, entity: usize, z: f64, day: f64) {
         let own = slot(&mut self.own, entity);

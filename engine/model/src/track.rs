@@ -123,13 +123,29 @@ impl Track {
         }
     }
 
-    /// Learns from a regular past.
-    pub(crate) fn train(grid: &Grid<'_>, weights: &[f64], seasonality: &[Period], frame: &Frame<'_>) -> Self {
+    /// The standardised residual of a continuous value; `None` where nothing is known, or of the value, or before it.
+    pub(crate) fn residual(&self, sample: &Sample, frame: &Frame<'_>) -> Option<f64> {
+        let (Self::Signal(signal), Method::Signal(shape)) = (self, frame.method) else { return None };
+        let outlook = signal.outlook(sample.time, sample.weight, &frame.signal(shape))?;
+        (!sample.value.is_nan()).then(|| signal.residuals(sample.value, &outlook)[JUDGED])
+    }
+
+    /// Learns from a regular past; also says the residual of each of its buckets where it is a continuous value.
+    pub(crate) fn train(
+        grid: &Grid<'_>,
+        weights: &[f64],
+        seasonality: &[Period],
+        frame: &Frame<'_>,
+    ) -> (Self, Vec<f32>) {
         match frame.method {
             Method::Signal(shape) => {
-                Self::Signal(Box::new(Signal::train(grid, weights, seasonality, &frame.signal(shape))))
+                let (signal, residuals) = Signal::train(grid, weights, seasonality, &frame.signal(shape));
+                (Self::Signal(Box::new(signal)), residuals)
             }
-            Method::Rate(family) => Self::Rate(Box::new(Rate::train(grid, weights, seasonality, &frame.rate(family)))),
+            Method::Rate(family) => {
+                let rate = Rate::train(grid, weights, seasonality, &frame.rate(family));
+                (Self::Rate(Box::new(rate)), Vec::new())
+            }
         }
     }
 

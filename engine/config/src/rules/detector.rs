@@ -63,6 +63,10 @@ fn judge(detector: &Detector, findings: &mut Findings<'_>) {
             "`hits` counts what is meant, `total` counts everything",
         );
     }
+    if matches!(detector.model, Model::Multivariate(_)) && names.len() < 2 {
+        let message = format!("the model `multivariate` judges features together, but there is only {}", list(&names));
+        findings.key(&["features"], "multivariate-needs-features", message, "name another, or take the model `auto`");
+    }
     let lacking: Vec<&str> = detector.model.lists().iter().copied().filter(|name| !names.contains(name)).collect();
     if !lacking.is_empty() {
         let (model, missing) = (detector.model.name(), list(&lacking));

@@ -6,7 +6,7 @@ use crate::{Severity, load_detectors};
 
 use super::{GOOD, engine_with_logs, repository};
 
-const BROKEN: [(&str, usize); 43] = [
+const BROKEN: [(&str, usize); 44] = [
     ("bad-feature-name", 10),
     ("bad-mitre-id", 14),
     ("bad-name", 2),
@@ -27,6 +27,7 @@ const BROKEN: [(&str, usize); 43] = [
     ("model-needs-list", 9),
     ("model-not-available", 12),
     ("multiple-documents", 15),
+    ("multivariate-needs-features", 9),
     ("name-clash", 10),
     ("name-is-not-file-name", 2),
     ("nesting-too-deep", 4),
