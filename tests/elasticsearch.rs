@@ -32,7 +32,7 @@ fn in_index(server: &Server, prefix: &str) -> impl Fn(&str) -> String {
     move |log| format!("elasticsearch: {{ url: \"{url}\", index: \"{prefix}_{log}.*\" }}")
 }
 
-fn lines(path: &Path) -> Vec<String> {
+pub fn lines(path: &Path) -> Vec<String> {
     let mut text = String::new();
     GzDecoder::new(std::fs::File::open(path).unwrap()).read_to_string(&mut text).unwrap();
     text.lines().map(str::to_owned).collect()
@@ -112,6 +112,9 @@ fn an_index_gives_the_features_and_alerts_of_the_same_records_in_files() {
     }
 }
 
+/// Has every record pulled.
+pub const PULLED: &str = ", push_down: false";
+
 const HITS: &str = "\
 name: hits
 log: web
@@ -122,7 +125,12 @@ model: { limit: { above: 50 } }
 ";
 
 pub fn web(server: &Server, index: &str) -> Home {
-    let place = format!("elasticsearch: {{ url: \"{}\", index: \"{index}\" }}", server.url);
+    web_with(server, index, "")
+}
+
+/// With more settings of the index.
+pub fn web_with(server: &Server, index: &str, more: &str) -> Home {
+    let place = format!("elasticsearch: {{ url: \"{}\", index: \"{index}\"{more} }}", server.url);
     let logs = format!("logs:\n  web: {{ {place}, time: {{ field: ts }} }}\n");
     let home = Home::with(&format!("{logs}sinks:\n  - file: {{ path: alerts.ndjson }}\n"));
     home.write("detectors.d/hits.yaml", HITS);
@@ -131,7 +139,7 @@ pub fn web(server: &Server, index: &str) -> Home {
 
 pub fn record(minute: i64, hits: i64) -> String {
     let time = margay_core::Time(1_793_577_600_000 + minute * 60_000);
-    json!({ "ts": time.to_string(), "app": "web", "hits": hits }).to_string()
+    json!({ "ts": time.to_string(), "@timestamp": time.to_string(), "app": "web", "hits": hits }).to_string()
 }
 
 #[test]
@@ -217,11 +225,75 @@ fn a_pull_beyond_its_limit_fails_and_says_how_much_there_is() {
         let Some(server) = cluster.start("a_pull_beyond_its_limit_fails_and_says_how_much_there_is") else { continue };
         let records: Vec<String> = (0..50).map(|minute| record(minute, 1)).collect();
         server.index("many-1", &records.iter().map(String::as_str).collect::<Vec<_>>());
-        let home = web(&server, "many-*");
+        let home = web_with(&server, "many-*", PULLED);
         home.write("margay.yaml", home.read("margay.yaml") + "limits: { pull_rows: 49 }\n");
         let ran = home.margay(&["run", "--once"]).expect(2);
         assert!(ran.stderr.contains("at least 50 rows to read, 1 more than `limits.pull_rows`"), "{}", ran.stderr);
         let status = home.margay(&["status", "--output", "json"]).json();
         assert_eq!(status["detectors"][0]["state"], "error", "{cluster:?}: {status}");
+    }
+}
+
+/// Writes records to what is written to by this name: an alias or a data stream.
+fn create(server: &Server, name: &str, lines: &[String]) {
+    let body: String = lines.iter().map(|line| format!("{{\"create\":{{}}}}\n{line}\n")).collect();
+    let answer = server.ask("POST", &format!("/{name}/_bulk?refresh=true"), body);
+    assert_eq!(answer["errors"], false, "{}", answer["items"][0]);
+}
+
+fn read(home: &Home, until: &str) -> i64 {
+    let ran = home.margay(&["run", "--once", "--until", until, "--output", "json"]).expect(0);
+    ran.json()["logs"][0]["rows"].as_i64().unwrap()
+}
+
+/// What is written before and after a roll-over is read once each, also after the oldest index is gone.
+fn rolls_over(cluster: Cluster, server: &Server, (name, oldest): (&str, &dyn Fn() -> String)) {
+    let records = |minutes: std::ops::Range<i64>| minutes.map(|minute| record(minute, 1)).collect::<Vec<_>>();
+    create(server, name, &records(0..120));
+    let home = web(server, name);
+    assert_eq!(read(&home, "2026-11-02T02:00:00Z"), 120, "{cluster:?}: {name}");
+    server.ask("POST", &format!("/{name}/_rollover"), "");
+    assert_eq!(read(&home, "2026-11-02T02:00:00Z"), 0, "{cluster:?}: {name}: an empty index is new");
+    create(server, name, &records(120..240));
+    let more = read(&home, "2026-11-02T04:00:00Z");
+    assert!((120..=130).contains(&more), "{cluster:?}: {name}: {more} rows are read for 120 new ones");
+    let fresh = web(server, name);
+    assert_eq!(read(&fresh, "2026-11-02T04:00:00Z"), 240, "{cluster:?}: {name}");
+    assert!(
+        contents(&fresh.path(".margay/features")) == contents(&home.path(".margay/features")),
+        "{cluster:?}: {name}: other features"
+    );
+    let whole = contents(&home.path(".margay/features"));
+    server.ask("DELETE", &format!("/{}", oldest()), "");
+    assert_eq!(read(&home, "2026-11-02T04:00:00Z"), 0, "{cluster:?}: {name}: nothing is new");
+    assert!(contents(&home.path(".margay/features")) == whole, "{cluster:?}: {name}: history went with the index");
+}
+
+#[test]
+fn what_an_alias_stands_for_is_read_on_when_it_rolls_over() {
+    let test = "what_an_alias_stands_for_is_read_on_when_it_rolls_over";
+    for cluster in Cluster::ALL {
+        let Some(server) = cluster.start(test) else { continue };
+        server.ask("PUT", "/rolls-000001", r#"{"aliases":{"rolls":{"is_write_index":true}}}"#);
+        rolls_over(cluster, &server, ("rolls", &|| "rolls-000001".to_owned()));
+    }
+}
+
+#[test]
+fn a_data_stream_is_read_on_when_it_rolls_over() {
+    let test = "a_data_stream_is_read_on_when_it_rolls_over";
+    // Elasticsearch 7.10 without its licensed parts has none.
+    for cluster in [Cluster::OpenSearch, Cluster::Elasticsearch] {
+        let Some(server) = cluster.start(test) else { continue };
+        let time = r#"{"mappings":{"properties":{"@timestamp":{"type":"date"}}}}"#;
+        let template = format!(r#"{{"index_patterns":["stream*"],"data_stream":{{}},"template":{time}}}"#);
+        server.ask("PUT", "/_index_template/streams", template);
+        let backing = || {
+            let found = server.ask("GET", "/stream/_mapping", "");
+            let names: Vec<String> = found.as_object().unwrap().keys().cloned().collect();
+            assert!(names.iter().all(|name| name.starts_with(".ds-stream-")), "{cluster:?}: {names:?}");
+            names.into_iter().min().unwrap()
+        };
+        rolls_over(cluster, &server, ("stream", &backing));
     }
 }

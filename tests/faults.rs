@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::elasticsearch::{contents, record, web};
+use crate::elasticsearch::{PULLED, contents, record, web_with};
 use crate::servers::{Cluster, Server};
 use crate::sinks;
 use crate::support::Home;
@@ -190,6 +190,7 @@ const PAGE: (&str, &str) = ("POST /_search ", "\"pit\"");
 const SCROLL: (&str, &str) = ("POST /_search/scroll ", "");
 const FIRST_SCROLL: (&str, &str) = ("_search?scroll", "");
 const COUNT: (&str, &str) = ("_search ", "\"aggs\"");
+const GROUPS: (&str, &str) = ("_search ", "\"composite\"");
 const MAPPING: (&str, &str) = ("_mapping", "");
 
 fn plan((line, body): (&'static str, &'static str), after: usize, times: usize, fault: Fault) -> Plan {
@@ -233,6 +234,43 @@ fn with_points_in_time() -> Vec<(Plan, Expected)> {
     ]
 }
 
+/// While the server aggregates: what it cannot say for sure is pulled instead.
+fn with_groups() -> Vec<(Plan, Expected)> {
+    use Expected::{Failed, Same};
+    use Fault::{Cut, Instead, Late, Nothing, Replaced};
+    let busy = r#"{"error":{"reason":"rejected execution"},"status":429}"#;
+    vec![
+        (plan(GROUPS, 0, 3, Instead(429, busy)), Same),
+        (plan(GROUPS, 1, 1, Instead(502, "<html>bad gateway</html>")), Same),
+        (plan(GROUPS, 0, 1, Cut), Same),
+        (plan(GROUPS, 0, 2, Nothing), Same),
+        (plan(GROUPS, 0, 1, Late(Duration::from_secs(3))), Same),
+        (plan(GROUPS, 0, 1, Replaced("\"failed\":0", "\"failed\":1")), Same),
+        (plan(GROUPS, 1, 1, Replaced("\"timed_out\":false", "\"timed_out\":true")), Same),
+        (plan(GROUPS, 0, 1, Instead(200, "{}")), Same),
+        (plan(GROUPS, 0, 1, Replaced("\"value\":8000", "\"value\":7999")), Same),
+        (plan(GROUPS, 0, 1, Replaced("\"doc_count\":2000", "\"doc_count\":2001")), Same),
+        (
+            plan(GROUPS, 0, 1, Replaced("\"doc_count\":2000", "\"doc_count\":1999")),
+            Failed("groups of 7999 rows came of the 8000"),
+        ),
+        (
+            plan(GROUPS, 0, 1, Replaced("\"relation\":\"eq\"", "\"relation\":\"gte\"")),
+            Failed("does not count what it found"),
+        ),
+        (
+            plan(GROUPS, 0, 1, Replaced("\"doc_count\":2000", "\"doc_count\":\"x\"")),
+            Failed("a group is not as it was asked for"),
+        ),
+        (plan(GROUPS, 1, ALWAYS, Instead(429, busy)), Failed("it answers 429: rejected execution")),
+        (plan(GROUPS, 0, ALWAYS, Replaced("\"failed\":0", "\"failed\":1")), Failed("1 shards failed")),
+        (
+            plan(GROUPS, 0, 1, Instead(400, r#"{"error":{"reason":"too many buckets"},"status":400}"#)),
+            Failed("too many buckets"),
+        ),
+    ]
+}
+
 fn with_scrolls() -> Vec<(Plan, Expected)> {
     use Expected::{Failed, Same};
     use Fault::{Cut, Instead, Replaced};
@@ -252,9 +290,9 @@ fn with_scrolls() -> Vec<(Plan, Expected)> {
 }
 
 /// Runs with a fault, and then without: the features must be right in the end, and never wrong before.
-fn check(place: &Server, proxy: &Proxy, clean: &Home, (plan, expected): (Plan, Expected)) {
+fn check((place, more): (&Server, &str), proxy: &Proxy, clean: &Home, (plan, expected): (Plan, Expected)) {
     let features = |home: &Home| contents(&home.path(".margay/features"));
-    let home = web(place, "faults-*");
+    let home = web_with(place, "faults-*", more);
     proxy.set(Some(plan));
     let ran = home.margay(&["run", "--once", "--until", "2026-11-02T01:00:00Z"]);
     proxy.set(None);
@@ -292,12 +330,15 @@ fn no_fault_of_a_cluster_is_taken_for_silence_or_for_all_there_is() {
             r#"{"mappings":{"properties":{"ts":{"type":"date"},"app":{"type":"keyword"},"hits":{"type":"long"}}}}"#,
         );
         records.chunks(4_000).for_each(|part| server.index("faults-1", part));
-        let clean = web(&server, "faults-*");
+        let clean = web_with(&server, "faults-*", PULLED);
         clean.margay(&["run", "--once", "--until", "2026-11-02T01:00:00Z"]).expect(0);
         assert!(clean.read("alerts.ndjson").contains("\"open\""));
         let (place, proxy) = Proxy::start(server);
         for case in cases {
-            check(&place, &proxy, &clean, case);
+            check((&place, PULLED), &proxy, &clean, case);
+        }
+        for case in with_groups() {
+            check((&place, ""), &proxy, &clean, case);
         }
     }
 }

@@ -21,6 +21,7 @@ mod init;
 mod language_server;
 mod listener;
 mod malformed;
+mod push_down;
 mod repeat;
 mod reports;
 mod servers;

@@ -160,7 +160,7 @@ fn excerpt(log: &Log, opened: &[&Happening]) -> Vec<RecordBatch> {
         kept.1.push(batch);
         if kept.0 > EXCERPT_ROWS_MOST { Flow::Stop } else { Flow::Continue }
     };
-    let report = log.scan(&Scan { columns, range, files: None, threads: threads() }, &sink, &|_| {});
+    let report = log.scan(&Scan { columns, range, files: None, grouping: None, threads: threads() }, &sink, &|_| {});
     if let Some(reason) = report.failed {
         warn!(log = log.name(), reason, "samples could not be read");
         return Vec::new();

@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use margay_core::{FeatureTable, Period, Time, TimeRange};
-use margay_features::{Feed, Layout, Limits, Plan, Store, StoreError, aggregate};
+use margay_features::{Gathered, Layout, Limits, Plan, Store, StoreError};
 use margay_source::{FileInfo, Flow, Log, Scan, ScanReport};
 use tracing::{info, warn};
 
 use crate::changes::changed;
+use crate::gather::Reading;
 use crate::progress::Progress;
 use crate::records::Ingested;
 use crate::specs::Definition;
@@ -28,6 +29,8 @@ pub struct Ready {
     pub definition: Definition,
     /// The compiled query.
     pub plan: Plan,
+    /// The query of rows that the log's server has gathered; or why it has to be given every row.
+    pub gathered: Result<Gathered, String>,
     /// Where its features are kept.
     pub store: Store,
 }
@@ -117,15 +120,9 @@ fn ingest_group(
             return Ok(());
         }
     };
-    let plans: Vec<&Plan> = group.iter().map(|ready| &ready.plan).collect();
-    let scan = Scan { columns: union(group), range: work.rows, files: Some(work.paths.clone()), threads: threads() };
-    let scanned = Mutex::new(ScanReport::default());
-    let tables = aggregate(&plans, work.buckets, pass.limits, &|feed: &Feed| {
-        let sink = |batch| if feed.push(batch) { Flow::Continue } else { Flow::Stop };
-        let done = log.scan(&scan, &sink, &|bytes| pass.progress.advance(bytes));
-        *scanned.lock().expect("one producer") = done;
-    });
-    let scanned = scanned.into_inner().expect("one producer");
+    let files = Some(work.paths.clone());
+    let scan = Scan { columns: Vec::new(), range: work.rows, files, grouping: None, threads: threads() };
+    let (tables, scanned) = Reading { log, group, scan, buckets: work.buckets }.read(pass);
     if let Some(reason) = &scanned.failed {
         report.leave_unread(group, reason);
         return Ok(());
@@ -148,7 +145,8 @@ fn ingest_group(
     }
     let files = remember(log, &work, &known, &scanned);
     store(made, state, (work.buckets, files), report)?;
-    info!(log = group[0].definition.query.log, rows = scanned.rows, bad_rows = scanned.bad_rows, "log read");
+    let (rows, bad_rows, groups, bytes) = (scanned.rows, scanned.bad_rows, scanned.groups, scanned.bytes);
+    info!(log = group[0].definition.query.log, rows, bad_rows, groups, bytes, "log read");
     report.scan = Some(scanned);
     Ok(())
 }
@@ -279,7 +277,8 @@ fn span(log: &Log, fresh: &[&FileInfo], pass: &Pass) -> Result<Option<TimeRange>
         return Ok(spans.into_iter().reduce(TimeRange::hull));
     }
     let paths = fresh.iter().map(|file| file.path.clone()).collect();
-    let times = Scan { columns: Vec::new(), range: TimeRange::ALL, files: Some(paths), threads: threads() };
+    let times =
+        Scan { columns: Vec::new(), range: TimeRange::ALL, files: Some(paths), grouping: None, threads: threads() };
     let report = log.scan(&times, &|_| Flow::Continue, &|bytes| pass.progress.advance(bytes));
     match report.failed {
         Some(reason) => Err(reason),
@@ -316,13 +315,6 @@ fn remember(log: &Log, work: &Work, known: &Ingested, scanned: &ScanReport) -> I
         files.remove(fingerprint);
     }
     Ingested { files, rows }
-}
-
-fn union(group: &[&Ready]) -> Vec<String> {
-    let mut columns: Vec<String> = group.iter().flat_map(|ready| ready.plan.columns().to_vec()).collect();
-    columns.sort_unstable();
-    columns.dedup();
-    columns
 }
 
 /// Detectors whose features could not be made, and why.

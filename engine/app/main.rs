@@ -17,6 +17,7 @@ mod daemon;
 mod detect;
 mod diff;
 mod exempt;
+mod gather;
 mod generation;
 mod indices;
 mod ingest;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use margay_config::{Loaded, LoadedDetector, Mode, Problem, Severity};
-use margay_features::{Limits, Plan};
+use margay_features::{Gathered, Limits, Plan, Query};
 use margay_render::Templates;
 use margay_source::{IndexSpec, Log};
 
@@ -214,7 +214,18 @@ pub fn open_one(one: &LoadedDetector, loaded: &Loaded, log: &Log, state_dir: &Pa
         return Err(at(&problem));
     }
     let store = open_store(state_dir, &definition, &plan).map_err(|error| chain(&error))?;
-    Ok(Ready::new(definition, plan, store))
+    let gathered = gathered(&definition.query, loaded, log);
+    Ok(Ready { gathered, ..Ready::new(definition, plan, store) })
+}
+
+/// The query as it is asked of rows that the log's server has gathered; or why it needs every row.
+pub fn gathered(query: &Query, loaded: &Loaded, log: &Log) -> Result<Gathered, String> {
+    let settings = loaded.engine.logs.get(&query.log).and_then(|log| log.elasticsearch.as_ref());
+    match settings.filter(|_| log.index().is_some()) {
+        Some(settings) if settings.push_down => Plan::gathered(query, log.schema()),
+        Some(_) => Err("`push_down` is off".to_owned()),
+        None => Err("its log is read from files".to_owned()),
+    }
 }
 
 /// Limits of one query.

@@ -380,7 +380,7 @@ impl Ready {
     #[must_use]
     pub fn new(mut definition: Definition, plan: Plan, store: margay_features::Store) -> Self {
         definition.judgement.fill = plan.fill().to_vec();
-        Self { definition, plan, store }
+        Self { definition, plan, gathered: Err("its log is read from files".to_owned()), store }
     }
 }
 

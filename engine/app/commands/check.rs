@@ -19,6 +19,7 @@ pub fn run(cli: &Cli, args: &CheckArgs) -> anyhow::Result<Exit> {
     problems.extend(upkeep::problems(&loaded, now()));
     if args.source {
         problems.extend(lint::source::problems(&loaded));
+        lint::source::ways(&loaded).iter().for_each(|way| eprintln!("{way}"));
     }
     let format = args.format.unwrap_or(match cli.output {
         Output::Text => CheckFormat::Text,

@@ -52,6 +52,7 @@ fn document(report: &CycleReport, pipeline: &Pipeline) -> serde_json::Value {
             let scan = log.scan.clone().unwrap_or_default();
             json!({
                 "log": name, "rows": log.rows, "bad_rows": scan.bad_rows, "unfit_values": scan.unfit_values, "bytes": scan.bytes,
+                "groups": scan.groups, "ungathered": scan.ungathered,
                 "bad_samples": scan.bad_samples.iter().map(|bad| json!({
                     "file": bad.file, "line": bad.line, "reason": bad.reason
                 })).collect::<Vec<_>>(),
@@ -76,6 +77,9 @@ pub fn summary(report: &CycleReport) -> String {
     for (name, log) in &report.logs {
         let scan = log.scan.clone().unwrap_or_default();
         text.push_str(&format!("{name}: {} rows read", log.rows));
+        if scan.groups > 0 {
+            text.push_str(&format!(" as {} groups, which the server made", scan.groups));
+        }
         if scan.bad_rows > 0 {
             text.push_str(&format!(", {} bad rows left out", scan.bad_rows));
         }

@@ -19,6 +19,30 @@ const RECORDS_LEAST: usize = 5_000;
 /// Files or stretches of an index that they are taken from at most: the newest.
 const FILES_MOST: usize = 24;
 
+/// How the records of each detector's log come: aggregated by the server that holds them, or each on its own and why.
+/// Nothing is said of logs in files.
+#[must_use]
+pub fn ways(loaded: &Loaded) -> Vec<String> {
+    let (logs, _) = open::logs(loaded, &BTreeMap::new());
+    let in_index = |one: &&LoadedDetector| {
+        let log = loaded.engine.logs.get(&one.detector.log);
+        log.is_some_and(|log| log.elasticsearch.is_some())
+    };
+    let way = |one: &LoadedDetector| {
+        let log = logs.get(&one.detector.log)?;
+        let said = match open::gathered(&specs::query(&one.detector), loaded, log) {
+            Ok(gathered) => match log.ungathered(&gathered.grouping) {
+                Ok(indices) if indices.is_empty() => "the server aggregates its records".to_owned(),
+                Ok(indices) => format!("every record is read of {}", indices.join("; ")),
+                Err(_) => return None,
+            },
+            Err(reason) => format!("every record is read: {reason}"),
+        };
+        Some(format!("{}: {said}", one.detector.name))
+    };
+    loaded.detectors.iter().filter(in_index).filter_map(way).collect()
+}
+
 /// A warning for each column that a detector reads and no record has, and an error for each log that cannot be read.
 #[must_use]
 pub fn problems(loaded: &Loaded) -> Vec<Problem> {
@@ -87,7 +111,7 @@ fn look(log: &Log) -> Seen {
         found.1.extend(held.map(|(field, _)| field.name().clone()));
         if found.0 >= RECORDS_LEAST { Flow::Stop } else { Flow::Continue }
     };
-    let scan = Scan { columns, range: TimeRange::ALL, files: Some(newest), threads: threads() };
+    let scan = Scan { columns, range: TimeRange::ALL, files: Some(newest), grouping: None, threads: threads() };
     match log.scan(&scan, &sink, &|_| {}).failed {
         Some(reason) => Err(reason),
         None => Ok(found.into_inner().expect("no panic while held")),

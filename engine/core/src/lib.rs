@@ -5,6 +5,7 @@ pub mod address;
 pub mod alert;
 pub mod digest;
 pub mod entity;
+pub mod grouping;
 pub mod log;
 pub mod members;
 pub mod nullable;
@@ -19,6 +20,7 @@ pub use alert::{
 };
 pub use digest::{digest, fnv1a};
 pub use entity::Entity;
+pub use grouping::{Grouping, Measure};
 pub use members::Members;
 pub use score::{Direction, JOINT, Score, ScoreState};
 pub use table::{FeatureTable, Fill};

@@ -12,3 +12,23 @@ pub const END: &str = "__end_ms";
 pub const ADDITIVE: &str = "margay.additive";
 /// Column that the features stage adds: start of the bucket, `Timestamp(Millisecond, UTC)`.
 pub const BUCKET_START: &str = "bucket_start";
+/// Column of gathered rows (see [`crate::Grouping`]): how many rows each stands for. Other rows have none.
+pub const ROWS: &str = "__rows";
+
+/// Column of gathered rows: how many values of `column` each stands for.
+#[must_use]
+pub fn count_of(column: &str) -> String {
+    format!("__count_{column}")
+}
+
+/// Column of gathered rows: the least of the values of `column`.
+#[must_use]
+pub fn least_of(column: &str) -> String {
+    format!("__least_{column}")
+}
+
+/// Column of gathered rows: the greatest of the values of `column`.
+#[must_use]
+pub fn most_of(column: &str) -> String {
+    format!("__most_{column}")
+}

@@ -12,7 +12,7 @@ mod sample;
 mod sql;
 mod store;
 
-pub use plan::Plan;
+pub use plan::{Gathered, Plan};
 pub use query::{Body, Exclude, Part, Query, QueryError};
 pub use run::{Feed, Limits, RunError, aggregate};
 pub use sample::{Want, sample, sample_columns};

@@ -24,6 +24,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         columns: columns.split(',').map(str::to_owned).collect(),
         range: TimeRange::ALL,
         files: None,
+        grouping: None,
         threads: more.first().map_or(Ok(1), |threads| threads.parse())?,
     };
     let batches = AtomicU64::new(0);

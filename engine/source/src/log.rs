@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use margay_core::Time;
+use margay_core::{Grouping, Time};
 
 use crate::batch::Layout;
 use crate::column::Columns;
@@ -86,6 +86,18 @@ impl Log {
         }
     }
 
+    /// Why rows could not be gathered in this way before they are read, by index: none where they can be. For files
+    /// there is nobody to do it.
+    ///
+    /// # Errors
+    /// The cluster cannot be asked, or no index has the name.
+    pub fn ungathered(&self, grouping: &Grouping) -> Result<Vec<String>, SourceError> {
+        match &self.place {
+            Place::Files { .. } => Ok(vec!["it is read from files".to_owned()]),
+            Place::Index(index) => index.ungathered(&self.columns, grouping),
+        }
+    }
+
     /// What the index was connected with; `None` for files.
     #[must_use]
     pub fn index(&self) -> Option<&IndexSpec> {
@@ -116,8 +128,7 @@ impl Log {
         let (files, unmatched) = match &self.place {
             Place::Files { files, unmatched } => (files, unmatched),
             Place::Index(index) => {
-                let chosen = request.files.as_deref();
-                return index.scan((&self.columns, &layout), chosen, request.threads, (sink, progress));
+                return index.scan((&self.columns, &layout), request, (sink, progress));
             }
         };
         let chosen: Option<BTreeSet<&Path>> =

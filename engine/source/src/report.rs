@@ -10,7 +10,7 @@ pub const BAD_SAMPLES_MOST: usize = 20;
 /// What a scan came to. Does not depend on the number of threads, unless the sink stopped it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ScanReport {
-    /// Rows that the sink was given: good ones that touch the range.
+    /// Rows that the sink was given, one by one or gathered: good ones that touch the range.
     pub rows: u64,
     /// Rows that were left out: broken, without a time, or with the wrong number of fields.
     pub bad_rows: u64,
@@ -23,6 +23,13 @@ pub struct ScanReport {
     /// Every file that was asked for, in the order of [`Log::list`](crate::Log::list), then patterns
     /// that match no file; of a log in an index, the indices.
     pub files: Vec<FileReport>,
+    /// Of the rows, the sink was given so many groups in place of those that could be gathered.
+    pub groups: u64,
+    /// Why rows of some indices came one by one though they might have been gathered.
+    pub ungathered: Vec<String>,
+    /// Why rows could not be gathered after all: what the sink was given must not be used, and the scan should be done
+    /// again without a grouping.
+    pub refused: Option<String>,
     /// Why a log in an index was not read whole: what the sink was given is not all, and must not be used. What goes
     /// wrong with a file is in its own report.
     pub failed: Option<String>,

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use arrow::array::RecordBatch;
-use margay_core::TimeRange;
+use margay_core::{Grouping, TimeRange};
 
 use crate::batch::{Gatherer, Layout, Span, hull, touches};
 use crate::files::{Compression, Encoding, FileInfo, form};
@@ -26,6 +26,9 @@ pub struct Scan {
     pub range: TimeRange,
     /// The files or stretches to read, as they were listed; all where there is none.
     pub files: Option<Vec<PathBuf>>,
+    /// How rows of an index may be gathered before they are read; none where every row is to come. Rows of files, and
+    /// those of which the server cannot do it, come one by one all the same.
+    pub grouping: Option<Grouping>,
     /// Threads to read with, at least one.
     pub threads: usize,
 }

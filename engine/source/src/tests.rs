@@ -88,7 +88,7 @@ fn scan_range(log: &Log, columns: &[&str], range: TimeRange, threads: usize) -> 
         batches.lock().unwrap().push(batch);
         Flow::Continue
     };
-    let report = log.scan(&Scan { columns, range, files: None, threads }, &sink, &|_| {});
+    let report = log.scan(&Scan { columns, range, files: None, grouping: None, threads }, &sink, &|_| {});
     (batches.into_inner().unwrap(), report)
 }
 
@@ -470,7 +470,7 @@ fn a_scan_stops_when_the_sink_has_enough() {
         *calls.lock().unwrap() += 1;
         Flow::Stop
     };
-    let request = Scan { columns: Vec::new(), range: TimeRange::ALL, files: None, threads: 1 };
+    let request = Scan { columns: Vec::new(), range: TimeRange::ALL, files: None, grouping: None, threads: 1 };
     log.scan(&request, &sink, &|_| {});
     assert_eq!(*calls.lock().unwrap(), 1);
 }
@@ -491,8 +491,13 @@ fn only_the_chosen_files_are_read() {
     let folder = Folder::new(&[("a.csv", b"ts,v\n1,1\n"), ("b.csv", b"ts,v\n2,2\n"), ("c.csv", b"ts,v\n3,3\n")]);
     let log = folder.declared("*.csv");
     let files = Some(vec![folder.path().join("b.csv")]);
-    let request =
-        Scan { columns: vec!["v".into(), "v".into(), "gone".into()], range: TimeRange::ALL, files, threads: 4 };
+    let request = Scan {
+        columns: vec!["v".into(), "v".into(), "gone".into()],
+        range: TimeRange::ALL,
+        files,
+        grouping: None,
+        threads: 4,
+    };
     let batches = Mutex::new(Vec::new());
     let sink = |batch| {
         batches.lock().unwrap().push(batch);

@@ -1,6 +1,7 @@
 //! Queries, compiled against the columns of their log.
 
 mod full;
+mod gather;
 mod narrow;
 mod outline;
 mod parts;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::logical_expr::LogicalPlan;
-use margay_core::{Fill, Period};
+use margay_core::{Fill, Grouping, Period};
 
 use crate::query::{Body, Part, Query, QueryError};
 use crate::sql::complaint::Complaint;
@@ -24,6 +25,15 @@ pub(crate) use worker::{STACK_BYTES, panic_message};
 #[derive(Clone)]
 pub struct Plan {
     pub(crate) inner: Arc<Compiled>,
+}
+
+/// A query that comes to the same over gathered rows.
+#[derive(Clone, Debug)]
+pub struct Gathered {
+    /// How rows may be gathered for it.
+    pub grouping: Grouping,
+    /// The query of gathered rows. Rows that are not gathered may come between them.
+    pub plan: Plan,
 }
 
 /// What a plan is made of.
@@ -72,6 +82,17 @@ impl Plan {
         let query = query.clone();
         let compiled = worker::run(move || compile(&query, &schema))?;
         Ok(Self { inner: Arc::new(compiled) })
+    }
+
+    /// Compiles a query to be asked of rows that are gathered, as far as they can be, before they are read.
+    ///
+    /// # Errors
+    /// Why it needs the rows themselves, in words.
+    pub fn gathered(query: &Query, schema: SchemaRef) -> Result<Gathered, String> {
+        let query = query.clone();
+        let compiled = worker::run(move || gathered(&query, &schema));
+        let (grouping, compiled) = compiled.map_err(|errors| errors[0].to_string())??;
+        Ok(Gathered { grouping, plan: Self { inner: Arc::new(compiled) } })
     }
 
     /// Columns of the log that the scan must deliver besides those of the span.
@@ -131,6 +152,18 @@ fn compile(query: &Query, schema: &Schema) -> Result<Compiled, Vec<QueryError>> 
             errors.sort();
             Err(errors)
         }
+    }
+}
+
+fn gathered(query: &Query, schema: &Schema) -> Result<Result<(Grouping, Compiled), String>, Vec<QueryError>> {
+    let (required, errors) = required(query, schema);
+    match &query.body {
+        _ if !errors.is_empty() => Err(errors),
+        Body::Parts { filter, features, exclude } => {
+            let body = parts::Written { filter: filter.as_deref(), features, exclude };
+            parts::gathered(query, &body, &required, schema)
+        }
+        Body::Full { .. } => Ok(Err("it is one statement".to_owned())),
     }
 }
 

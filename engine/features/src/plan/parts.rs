@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Schema};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::catalog::streaming::StreamingTable;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, TableReference};
 use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::utils::find_aggregate_exprs;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, lit};
+use margay_core::Grouping;
 use margay_core::log::BUCKET_START;
 
+use super::gather::gather;
 use super::outline::{aggregate_name, as_members, name_aggregates, over_aggregates, scan};
 use super::reader::Reader;
 use super::sampler::Conditions;
@@ -27,6 +29,7 @@ pub(crate) struct Written<'a> {
 }
 
 /// The parts as they were understood.
+#[derive(Clone)]
 pub(super) struct Understood {
     pub(super) log: TableReference,
     pub(super) filter: Option<Expr>,
@@ -50,16 +53,53 @@ pub(crate) fn compile(
     required: &[String],
     log: &Schema,
 ) -> Result<Compiled, Vec<QueryError>> {
-    let whole = |complaint: Complaint| vec![complaint.of(Part::Sql)];
     let all = table::table_schema(log);
-    let reader = Reader::new(query, &all).map_err(whole)?;
-    let mut understood = reader.understand(query, written)?;
-    understood.required = required.to_vec();
-    let narrow = narrow::plan(reader.state, &all, &|table| understood.plan(table)).map_err(whole)?;
+    finish(query, written, &understand(query, written, required, &all)?, &all)
+}
+
+/// Compiles a query in parts to be asked of gathered rows.
+///
+/// # Errors
+/// Everything that is wrong with it; or why it needs the rows themselves.
+pub(crate) fn gathered(
+    query: &Query,
+    written: &Written<'_>,
+    required: &[String],
+    log: &Schema,
+) -> Result<Result<(Grouping, Compiled), String>, Vec<QueryError>> {
+    let all = table::table_schema(log);
+    let understood = understand(query, written, required, &all)?;
+    match gather(&understood, &all, query.bucket) {
+        Ok(gathering) => Ok(Ok((gathering.grouping, finish(query, written, &gathering.query, &gathering.table)?))),
+        Err(reason) => Ok(Err(reason)),
+    }
+}
+
+fn understand(
+    query: &Query,
+    written: &Written<'_>,
+    required: &[String],
+    all: &SchemaRef,
+) -> Result<Understood, Vec<QueryError>> {
+    let reader = Reader::new(query, all).map_err(|complaint| vec![complaint.of(Part::Sql)])?;
+    let understood = reader.understand(query, written)?;
+    Ok(Understood { required: required.to_vec(), ..understood })
+}
+
+fn finish(
+    query: &Query,
+    written: &Written<'_>,
+    understood: &Understood,
+    all: &SchemaRef,
+) -> Result<Compiled, Vec<QueryError>> {
+    let whole = |complaint: Complaint| vec![complaint.of(Part::Sql)];
+    let state = session::state();
+    let required = &understood.required;
+    let narrow = narrow::plan(state, all, &|table| understood.plan(table)).map_err(whole)?;
     let lists: Vec<bool> = understood.features.iter().map(|feature| as_members(feature).is_some()).collect();
     let output =
         Output { counted: lists.contains(&true), kept: understood.kept.is_some(), detailed: !required.is_empty() };
-    let sampler = Sampler::new(reader.state, &all, &understood.sampled()).map_err(|error| whole(error.into()))?;
+    let sampler = Sampler::new(state, all, &understood.sampled()).map_err(|error| whole(error.into()))?;
     Ok(Compiled {
         detector: query.detector.clone(),
         bucket: query.bucket,
@@ -165,7 +205,7 @@ struct Counted<'a> {
 impl Counted<'_> {
     /// Their number, as a column of results.
     fn column(self, aggregates: &mut Vec<Expr>) -> Result<Expr, Complaint> {
-        let count = session::count()?;
+        let count = session::aggregate("count")?;
         let call = AggregateFunction::new_udf(count, self.args.to_vec(), self.distinct, self.filter, Vec::new(), None);
         let call = Expr::AggregateFunction(call);
         let at = aggregates.iter().position(|aggregate| *aggregate == call).unwrap_or_else(|| {

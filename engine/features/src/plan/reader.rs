@@ -20,7 +20,7 @@ use crate::sql::{nodes, parse, session, syntax, table};
 
 /// Reads parts against the columns of a log.
 pub(super) struct Reader<'a> {
-    pub(super) state: &'static SessionState,
+    state: &'static SessionState,
     scope: Scope<'a>,
     scan: LogicalPlan,
 }

@@ -50,13 +50,13 @@ pub(crate) fn state_to_plan(name: &str, table: Arc<StreamingTable>) -> Result<Se
     Ok(state)
 }
 
-/// The function that counts rows and values.
+/// The aggregate function of this name.
 ///
 /// # Errors
 /// The engine has none.
-pub(crate) fn count() -> Result<Arc<AggregateUDF>> {
-    let count = state().aggregate_functions().get("count").cloned();
-    count.ok_or_else(|| DataFusionError::Internal("there is no function count".to_owned()))
+pub(crate) fn aggregate(name: &str) -> Result<Arc<AggregateUDF>> {
+    let function = state().aggregate_functions().get(name).cloned();
+    function.ok_or_else(|| DataFusionError::Internal(format!("there is no function {name}")))
 }
 
 fn config() -> SessionConfig {

@@ -7,8 +7,10 @@ use super::client::Fault;
 /// How a server is paged over a fixed state of an index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flavour {
-    /// Elasticsearch from 7.12, whose points in time are at `_pit`.
+    /// Elasticsearch from 8, whose points in time are at `_pit`.
     Elasticsearch,
+    /// Elasticsearch from 7.12, which does not tell of every value that it passes over.
+    Elasticsearch7,
     /// OpenSearch from 2.4, whose points in time are at `_search/point_in_time`.
     OpenSearch,
     /// Older servers and the open Elasticsearch 7.10, which have scrolls.
@@ -41,7 +43,16 @@ impl Flavour {
         }
         // The open distribution of 7.x has no points in time.
         let is_open = version["build_flavor"].as_str().is_some_and(|flavour| flavour == "oss");
-        Ok(if (major, minor) >= PLACES_FROM && !is_open { Self::Elasticsearch } else { Self::Scroll })
+        Ok(match major {
+            _ if is_open || (major, minor) < PLACES_FROM => Self::Scroll,
+            7 => Self::Elasticsearch7,
+            _ => Self::Elasticsearch,
+        })
+    }
+
+    /// Whether records name the fields of which a value was passed over because it is longer than `ignore_above`.
+    pub(crate) fn tells_of_long_values(self) -> bool {
+        self == Self::Elasticsearch
     }
 }
 
@@ -66,6 +77,7 @@ mod tests {
         assert_eq!(of("2.3.0", open), Ok(Flavour::Scroll));
         assert_eq!(of("8.17.0", json!({ "build_flavor": "default" })), Ok(Flavour::Elasticsearch));
         assert_eq!(of("9.2.0", json!({ "build_flavor": "serverless" })), Ok(Flavour::Elasticsearch));
+        assert_eq!(of("7.17.0", json!({ "build_flavor": "default" })), Ok(Flavour::Elasticsearch7));
         assert_eq!(of("7.10.2", json!({ "build_flavor": "oss" })), Ok(Flavour::Scroll));
         assert!(of("6.8.0", json!({})).is_err());
         assert!(Flavour::of(&json!({ "name": "nginx" })).is_err());

@@ -26,7 +26,9 @@ pub(crate) struct Timed {
     pub(crate) start: Axis,
     pub(crate) end: Option<Axis>,
     /// From the first record to the last.
-    range: TimeRange,
+    pub(crate) range: TimeRange,
+    /// What it is made of.
+    pub(crate) concrete: Concrete,
 }
 
 impl Timed {
@@ -60,7 +62,7 @@ impl Timed {
         let start = Axis::new(found, time.format, last)?;
         let end = index.time(&time.end)?.map(|end: TimeIn<'_>| Axis::new(end, time.format, last)).transpose()?;
         let range = TimeRange { start: start.time(first).floor(STRETCH), end: start.time(last).plus(STRETCH) };
-        Ok(Some(Self { name: index.name.clone(), start, end, range }))
+        Ok(Some(Self { name: index.name.clone(), start, end, range, concrete: index.clone() }))
     }
 
     /// The stretches that start from `since` on and hold records.

@@ -6,6 +6,8 @@ use elasticsearch::http::Method;
 use serde_json::{Map, Value};
 
 use super::client::{Ask, Client, Fault};
+use super::flavour::Flavour;
+use super::kept::{self, Kept};
 use crate::column::{Column, Columns, Kind, TimeFields};
 use crate::spec::TimeFormat;
 
@@ -13,11 +15,22 @@ use crate::spec::TimeFormat;
 const FIELDS_MOST: usize = 10_000;
 
 /// An index by its own name, not by an alias or a pattern.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Concrete {
     pub(crate) name: String,
-    /// Types of its fields; those of objects have dotted names.
-    pub(crate) fields: BTreeMap<String, String>,
+    /// Its fields; those of objects have dotted names.
+    pub(crate) fields: BTreeMap<String, Field>,
+    /// Whether records may have fields that are not mapped.
+    pub(crate) has_unmapped: bool,
+}
+
+/// A field of an index.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Field {
+    /// Its type, as the mapping names it.
+    pub(crate) kind: String,
+    /// Where its values are kept beside the records as the records have them.
+    pub(crate) kept: Option<Kept>,
 }
 
 /// A field with times and how the server orders them.
@@ -32,49 +45,68 @@ pub(crate) struct TimeIn<'a> {
 ///
 /// # Errors
 /// One is missing, a pattern stands for none, or the server cannot be asked.
-pub(crate) fn resolve(client: &Client, pattern: &str) -> Result<Vec<Concrete>, Fault> {
+pub(crate) fn resolve(client: &Client, flavour: Flavour, pattern: &str) -> Result<Vec<Concrete>, Fault> {
     let path = format!("/{}/_mapping?ignore_unavailable=false&allow_no_indices=false", encoded(pattern));
     let answer = client.json(Ask { method: Method::Get, path: &path, body: None })?;
     let Value::Object(indices) = answer else { return Err(Fault::passing("the answer is no list of indices")) };
     if indices.is_empty() {
         return Err(Fault::lasting("no index has this name"));
     }
-    let concrete = indices.into_iter().map(|(name, index)| {
-        let mut fields = BTreeMap::new();
-        if let Some(properties) = index["mappings"]["properties"].as_object() {
-            walk("", properties, &mut fields);
-        }
-        Concrete { name, fields }
-    });
-    let mut concrete: Vec<Concrete> = concrete.collect();
+    let mut concrete: Vec<Concrete> =
+        indices.into_iter().map(|(name, index)| Concrete::new(name, &index["mappings"], flavour)).collect();
     concrete.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(concrete)
 }
 
-/// Adds the fields of an object; an alias has the type of what it stands for where that is seen first.
-fn walk(prefix: &str, properties: &Map<String, Value>, fields: &mut BTreeMap<String, String>) {
-    for (name, field) in properties {
-        if fields.len() >= FIELDS_MOST {
-            return;
+impl Concrete {
+    fn new(name: String, mappings: &Value, flavour: Flavour) -> Self {
+        let mut concrete = Self { name, ..Self::default() };
+        let mut copied = Vec::new();
+        concrete.walk("", mappings, &mut copied);
+        if !flavour.tells_of_long_values() {
+            let fields = concrete.fields.values_mut();
+            fields.for_each(|field| field.kept = field.kept.take().filter(|kept| !kept.is_cut));
         }
-        let name = format!("{prefix}{name}");
-        match (field["type"].as_str(), field["properties"].as_object()) {
-            (None | Some("object"), Some(inner)) => walk(&format!("{name}."), inner, fields),
-            (Some(kind), _) => drop(fields.insert(name, kind.to_owned())),
-            _ => {}
+        let computed = mappings["runtime"].as_object().into_iter().flat_map(Map::keys).cloned();
+        for field in copied.into_iter().chain(computed) {
+            if let Some(field) = concrete.fields.get_mut(&field) {
+                field.kept = None;
+            }
+        }
+        concrete
+    }
+
+    /// Adds the fields of an object, and to `copied` the fields that have values of others, too.
+    fn walk(&mut self, prefix: &str, object: &Value, copied: &mut Vec<String>) {
+        let is_open = |dynamic: &Value| *dynamic == false || dynamic == "false" || dynamic == "runtime";
+        self.has_unmapped |= is_open(&object["dynamic"]) || object["enabled"] == false;
+        for (name, field) in object["properties"].as_object().into_iter().flatten() {
+            if self.fields.len() >= FIELDS_MOST {
+                self.has_unmapped = true;
+                return;
+            }
+            let name = format!("{prefix}{name}");
+            let (kind, inner) = (field["type"].as_str(), field["properties"].as_object());
+            match (kind, inner) {
+                (None | Some("object"), _) => self.walk(&format!("{name}."), field, copied),
+                (Some(kind), _) => {
+                    let targets = field["copy_to"].as_array().into_iter().flatten().chain([&field["copy_to"]]);
+                    copied.extend(targets.filter_map(Value::as_str).map(str::to_owned));
+                    let kept = kept::of(&name, field);
+                    self.fields.insert(name, Field { kind: kind.to_owned(), kept });
+                }
+            }
         }
     }
-}
 
-impl Concrete {
     /// The first of `paths` that the index has.
     ///
     /// # Errors
     /// It has none, or the one that it has cannot be ordered by time.
     pub(crate) fn time<'a>(&self, paths: &'a [String]) -> Result<Option<TimeIn<'a>>, Fault> {
         let found = paths.iter().find_map(|path| Some((path, self.fields.get(path)?)));
-        let Some((field, kind)) = found else { return Ok(None) };
-        match &kind[..] {
+        let Some((field, mapped)) = found else { return Ok(None) };
+        match &mapped.kind[..] {
             "date" | "date_nanos" => Ok(Some(TimeIn { field, is_date: true })),
             "long" | "integer" | "double" | "float" | "unsigned_long" => Ok(Some(TimeIn { field, is_date: false })),
             other => Err(Fault::lasting(format!(
@@ -92,7 +124,7 @@ impl Concrete {
 pub(crate) fn columns(indices: &[Concrete], time: TimeFields) -> Result<Columns, Fault> {
     let mut kinds: BTreeMap<&str, (Kind, &str)> = BTreeMap::new();
     for index in indices {
-        for (field, kind) in index.fields.iter().filter_map(|(field, kind)| Some((field, kind_of(kind)?))) {
+        for (field, kind) in index.fields.iter().filter_map(|(name, field)| Some((name, kind_of(&field.kind)?))) {
             let (known, first) = *kinds.entry(field).or_insert((kind, &index.name));
             let both = merged(known, kind).ok_or_else(|| {
                 let name = &index.name;
@@ -154,9 +186,7 @@ mod tests {
     use super::*;
 
     fn index(name: &str, properties: Value) -> Concrete {
-        let mut fields = BTreeMap::new();
-        walk("", properties.as_object().unwrap(), &mut fields);
-        Concrete { name: name.to_owned(), fields }
+        Concrete::new(name.to_owned(), &json!({ "properties": properties }), Flavour::Elasticsearch)
     }
 
     fn time() -> TimeFields {

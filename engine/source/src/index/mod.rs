@@ -1,8 +1,11 @@
 //! Logs in Elasticsearch and OpenSearch. The only part that knows either.
 
 mod client;
+mod fetch;
 mod flavour;
+mod gather;
 mod grid;
+mod kept;
 mod listing;
 mod mapping;
 mod page;
@@ -13,7 +16,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use margay_core::{Time, TimeRange};
+use margay_core::{Grouping, Period, Time, TimeRange};
 
 use crate::batch::Layout;
 use crate::column::Columns;
@@ -21,10 +24,11 @@ use crate::error::SourceError;
 use crate::files::FileInfo;
 use crate::presets;
 use crate::report::{FileReport, ScanReport};
-use crate::scan::{PartReport, Progress, Sink, Task};
+use crate::scan::{PartReport, Progress, Scan, Sink, Task};
 use crate::spec::Shape;
 use client::{Client, Fault};
 use flavour::Flavour;
+use gather::{Form, Gathered, Gathering, Refusal};
 use listing::Timed;
 use pull::{Pull, RANGES_MOST, Spent};
 
@@ -56,7 +60,10 @@ impl Index {
             Shape::Preset(preset) => presets::columns(*preset),
             Shape::Declared { time_field, end_field, format } => {
                 let time = mapping::declared(time_field, end_field.as_ref(), *format);
-                let indices = mapping::resolve(&index.client, &index.spec.index).map_err(failed)?;
+                let indices = index
+                    .flavour()
+                    .and_then(|flavour| mapping::resolve(&index.client, flavour, &index.spec.index))
+                    .map_err(failed)?;
                 mapping::columns(&indices, time).map_err(failed)?
             }
         };
@@ -79,51 +86,115 @@ impl Index {
         Ok(found)
     }
 
-    /// Reads the chosen stretches, or all that touches the range of the layout.
+    /// Reads what the request asks for.
     pub(crate) fn scan(
         &self,
         (columns, layout): (&Columns, &Layout),
-        chosen: Option<&[PathBuf]>,
-        threads: usize,
+        request: &Scan,
         (sink, progress): (Sink<'_>, Progress<'_>),
     ) -> ScanReport {
         let task = Task::new(layout, sink, progress);
         let mut report = ScanReport::default();
-        if let Err(fault) = self.pull(columns, chosen, threads, (&task, &mut report)) {
-            report.failed = Some(self.told(&fault));
+        match self.read(columns, request, (&task, &mut report)) {
+            Ok(()) => {}
+            Err(Refusal::Fault(fault)) => report.failed = Some(self.told(&fault)),
+            Err(Refusal::Pull(reason)) => report.refused = Some(reason),
         }
         report.bytes = task.bytes();
         report
     }
 
-    fn pull(
+    fn read(
         &self,
         columns: &Columns,
-        chosen: Option<&[PathBuf]>,
-        threads: usize,
+        request: &Scan,
         (task, report): (&Task<'_>, &mut ScanReport),
-    ) -> Result<(), Fault> {
+    ) -> Result<(), Refusal> {
         let spent = Spent::new(self.spec.limits);
         let flavour = self.flavour()?;
-        let chosen = chosen.map(by_index);
+        let chosen = request.files.as_deref().map(by_index);
         let is_wanted = |name: &str| chosen.as_ref().is_none_or(|chosen| chosen.contains_key(name));
         for index in &self.timed(columns, &is_wanted)? {
             let everything = (Vec::new(), usize::MAX);
             let (stretches, count) = chosen.as_ref().map_or(&everything, |chosen| &chosen[&index.name]);
-            let slices = if *count < SHARED_STRETCHES_LEAST { 1 } else { threads.max(2) };
-            let mut read = PartReport::default();
-            let parts: Vec<&[TimeRange]> =
-                if stretches.is_empty() { vec![&[]] } else { stretches.chunks(RANGES_MOST).collect() };
-            for stretches in parts {
-                let pull = Pull { client: &self.client, flavour, index, stretches, slices, spent: &spent };
-                read.add(pull::run(&pull, task)?);
+            let slices = if *count < SHARED_STRETCHES_LEAST { 1 } else { request.threads.max(2) };
+            let work = Work { index, stretches, slices, flavour, spent: &spent };
+            let form = request.grouping.as_ref().filter(|_| !stretches.is_empty());
+            match form.map(|grouping| Form::new(index, columns, grouping)) {
+                Some(Ok(form)) => self.gather(&work, &form, (task, report))?,
+                Some(Err(reason)) => {
+                    report.ungathered.push(format!("index {}: {reason}", index.name));
+                    note(report, &index.name, self.pull(&work, None, stretches, task)?);
+                }
+                None => note(report, &index.name, self.pull(&work, None, stretches, task)?),
             }
-            note(report, &index.name, read);
             if task.is_stopped() {
                 break;
             }
         }
-        self.all_there(chosen.as_ref(), report)
+        Ok(self.all_there(chosen.as_ref(), report)?)
+    }
+
+    /// Reads the groups of an index, and the records that no group holds.
+    fn gather(
+        &self,
+        work: &Work<'_>,
+        form: &Form,
+        (task, report): (&Task<'_>, &mut ScanReport),
+    ) -> Result<(), Refusal> {
+        let Work { index, stretches, slices: searches, spent, .. } = *work;
+        let gathering = Gathering { client: &self.client, index, stretches, searches, spent, form };
+        let about = |reason| format!("index {}: {reason}", index.name);
+        let gathered = gather::run(&gathering, task).map_err(|refusal| match refusal {
+            Refusal::Pull(reason) => Refusal::Pull(about(reason)),
+            fault @ Refusal::Fault(_) => fault,
+        })?;
+        let Gathered { report: mut read, groups, reaching, reaching_rows } = gathered;
+        if !reaching.is_empty() {
+            let pulled = self.pull(work, Some(form.bucket), &reaching, task)?;
+            if pulled.lines != reaching_rows && !task.is_stopped() {
+                return Err(Refusal::Pull(about("its records changed while they were gathered".to_owned())));
+            }
+            read.add(pulled);
+        }
+        report.groups += groups;
+        note(report, &index.name, read);
+        Ok(())
+    }
+
+    /// Pulls the records that start in stretches, all where there are none; of these only those that reach into the
+    /// next bucket, if one is given.
+    fn pull(
+        &self,
+        work: &Work<'_>,
+        reaching: Option<Period>,
+        stretches: &[TimeRange],
+        task: &Task<'_>,
+    ) -> Result<PartReport, Fault> {
+        let Work { index, slices, flavour, spent, .. } = *work;
+        let mut read = PartReport::default();
+        let parts: Vec<&[TimeRange]> =
+            if stretches.is_empty() { vec![&[]] } else { stretches.chunks(RANGES_MOST).collect() };
+        for stretches in parts {
+            let pull = Pull { client: &self.client, flavour, index, stretches, reaching, slices, spent };
+            read.add(pull::run(&pull, task)?);
+        }
+        Ok(read)
+    }
+
+    /// Why the server could not gather rows in this way, by index.
+    ///
+    /// # Errors
+    /// The cluster cannot be asked, or no index has the name.
+    pub(crate) fn ungathered(&self, columns: &Columns, grouping: &Grouping) -> Result<Vec<String>, SourceError> {
+        let timed = self.timed(columns, &|_| true);
+        let timed =
+            timed.map_err(|fault| SourceError::Index { log: self.spec.name.clone(), reason: self.told(&fault) })?;
+        let reasons = timed.iter().filter_map(|index| {
+            let reason = Form::new(index, columns, grouping).err()?;
+            Some(format!("index {}: {reason}", index.name))
+        });
+        Ok(reasons.collect())
     }
 
     /// # Errors
@@ -139,7 +210,7 @@ impl Index {
     /// The wanted indices that have records with times.
     fn timed(&self, columns: &Columns, is_wanted: &dyn Fn(&str) -> bool) -> Result<Vec<Timed>, Fault> {
         let mut timed = Vec::new();
-        let all = mapping::resolve(&self.client, &self.spec.index)?;
+        let all = mapping::resolve(&self.client, self.flavour()?, &self.spec.index)?;
         for index in all.into_iter().filter(|index| is_wanted(&index.name)) {
             timed.extend(Timed::look(&self.client, &index, &columns.time)?);
         }
@@ -163,6 +234,16 @@ impl Index {
     pub(crate) fn spec(&self) -> &IndexSpec {
         &self.spec
     }
+}
+
+/// What is read of an index, and how.
+#[derive(Clone, Copy)]
+struct Work<'a> {
+    index: &'a Timed,
+    stretches: &'a [TimeRange],
+    slices: usize,
+    flavour: Flavour,
+    spent: &'a Spent,
 }
 
 /// Stretches by index, in order and joined, and how many they were.

@@ -1,4 +1,6 @@
-//! A page of a search as its bytes: the records are handed on as they stand, nothing is built.
+//! A page of a search as its bytes: records and groups are handed on as they stand, nothing is built.
+
+use std::collections::BTreeMap;
 
 use super::client::{Fault, whole};
 use crate::json::{Cursor, unescape};
@@ -15,15 +17,33 @@ pub(crate) struct Page {
     pub(crate) last: Option<String>,
     /// The handle for the next page: a point in time, or a scroll.
     pub(crate) handle: Option<String>,
+    /// Groups on it.
+    pub(crate) groups: u64,
+    /// The last group, as it stands: where the next page of groups begins.
+    pub(crate) after: Option<String>,
+    /// What else was counted, by name.
+    pub(crate) counts: BTreeMap<String, u64>,
     timed_out: Option<bool>,
     failed: Option<u64>,
 }
 
-/// Reads a page, and hands each record to `visit`.
+/// What a page holds, one after another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Item<'a> {
+    /// A record: as it was written, and the values of it that are kept apart, each as far as it was asked for.
+    Hit { source: Option<&'a [u8]>, fields: Option<&'a [u8]> },
+    /// A group of records.
+    Group(&'a [u8]),
+}
+
+/// Name of the aggregation whose groups are read.
+pub(crate) const GROUPS: &str = "groups";
+
+/// Reads a page, and hands each item to `visit`.
 ///
 /// # Errors
 /// The page is cut or no page at all, or not every shard took part.
-pub(crate) fn read<'a>(body: &'a [u8], visit: &mut dyn FnMut(&'a [u8])) -> Result<Page, Fault> {
+pub(crate) fn read<'a>(body: &'a [u8], visit: &mut dyn FnMut(Item<'a>)) -> Result<Page, Fault> {
     let mut page = Page::default();
     let mut cursor = Cursor::new(body);
     let read = object(&mut cursor, &mut |key, cursor| match key {
@@ -47,6 +67,14 @@ pub(crate) fn read<'a>(body: &'a [u8], visit: &mut dyn FnMut(&'a [u8])) -> Resul
             b"hits" => hits(cursor, &mut page, visit),
             _ => cursor.pass().ok(),
         }),
+        b"aggregations" => object(cursor, &mut |key, cursor| match key {
+            key if key == GROUPS.as_bytes() => groups(cursor, &mut page, visit),
+            key => {
+                let name = std::str::from_utf8(key).ok()?.to_owned();
+                page.counts.insert(name, counted(cursor)?);
+                Some(())
+            }
+        }),
         _ => cursor.pass().ok(),
     });
     cursor.skip_space();
@@ -58,7 +86,66 @@ pub(crate) fn read<'a>(body: &'a [u8], visit: &mut dyn FnMut(&'a [u8])) -> Resul
 }
 
 /// The records of a list of hits.
-fn hits<'a>(cursor: &mut Cursor<'a>, page: &mut Page, visit: &mut dyn FnMut(&'a [u8])) -> Option<()> {
+fn hits<'a>(cursor: &mut Cursor<'a>, page: &mut Page, visit: &mut dyn FnMut(Item<'a>)) -> Option<()> {
+    list(cursor, &mut |cursor| {
+        let (mut source, mut fields, mut sort) = (None, None, None);
+        object(cursor, &mut |key, cursor| {
+            match key {
+                b"_source" => source = Some(cursor.value().ok()?),
+                b"fields" => fields = Some(cursor.value().ok()?),
+                b"sort" => sort = Some(cursor.value().ok()?),
+                _ => cursor.pass().ok()?,
+            }
+            Some(())
+        })?;
+        let bytes = |value: Option<Raw<'a>>| match value {
+            None => Some(None),
+            Some(Raw::Object(bytes)) => Some(Some(bytes)),
+            Some(_) => None,
+        };
+        let hit = Item::Hit { source: bytes(source)?, fields: bytes(fields)? };
+        if let Some(Raw::List(values)) = sort {
+            page.last = Some(std::str::from_utf8(values).ok()?.to_owned());
+        }
+        page.hits += 1;
+        visit(hit);
+        Some(())
+    })
+}
+
+/// The groups of an aggregation.
+fn groups<'a>(cursor: &mut Cursor<'a>, page: &mut Page, visit: &mut dyn FnMut(Item<'a>)) -> Option<()> {
+    object(cursor, &mut |key, cursor| match key {
+        b"after_key" => {
+            let Raw::Object(key) = cursor.value().ok()? else { return None };
+            page.after = Some(std::str::from_utf8(key).ok()?.to_owned());
+            Some(())
+        }
+        b"buckets" => list(cursor, &mut |cursor| {
+            let Raw::Object(group) = cursor.value().ok()? else { return None };
+            page.groups += 1;
+            visit(Item::Group(group));
+            Some(())
+        }),
+        _ => cursor.pass().ok(),
+    })
+}
+
+/// `{"value":7}`, or `{"doc_count":7}`.
+fn counted(cursor: &mut Cursor<'_>) -> Option<u64> {
+    let mut found = None;
+    object(cursor, &mut |key, cursor| {
+        let value = cursor.value().ok()?;
+        if key == b"value" || key == b"doc_count" {
+            found = count(value);
+        }
+        Some(())
+    })?;
+    found
+}
+
+/// Moves through a list; `visit` moves past each element.
+fn list<'a>(cursor: &mut Cursor<'a>, visit: &mut dyn FnMut(&mut Cursor<'a>) -> Option<()>) -> Option<()> {
     if !cursor.take(b'[') {
         return None;
     }
@@ -66,21 +153,7 @@ fn hits<'a>(cursor: &mut Cursor<'a>, page: &mut Page, visit: &mut dyn FnMut(&'a 
         return Some(());
     }
     loop {
-        let (mut source, mut sort) = (None, None);
-        object(cursor, &mut |key, cursor| {
-            match key {
-                b"_source" => source = Some(cursor.value().ok()?),
-                b"sort" => sort = Some(cursor.value().ok()?),
-                _ => cursor.pass().ok()?,
-            }
-            Some(())
-        })?;
-        let Some(Raw::Object(record)) = source else { return None };
-        if let Some(Raw::List(values)) = sort {
-            page.last = Some(std::str::from_utf8(values).ok()?.to_owned());
-        }
-        page.hits += 1;
-        visit(record);
+        visit(cursor)?;
         if cursor.take(b']') {
             return Some(());
         }
@@ -154,8 +227,28 @@ mod tests {
 
     fn records(body: &str) -> Result<(Page, Vec<String>), Fault> {
         let mut records = Vec::new();
-        let page = read(body.as_bytes(), &mut |record| records.push(String::from_utf8(record.to_vec()).unwrap()))?;
+        let page = read(body.as_bytes(), &mut |item| {
+            let (Item::Hit { source: Some(text), .. } | Item::Group(text)) = item else { return };
+            records.push(String::from_utf8(text.to_vec()).unwrap());
+        })?;
         Ok((page, records))
+    }
+
+    const GROUPED: &str = r#"{"took":3,"timed_out":false,"_shards":{"total":2,"failed":0},"hits":{"total":{"value":3,
+        "relation":"eq"},"hits":[]},"aggregations":{"v0":{"value":2},"x0":{"doc_count":1},"groups":{"after_key":{"b":1,"k0":null},"buckets":[
+        {"key":{"b":0,"k0":"x"},"doc_count":2},{"key":{"b":1,"k0":null},"doc_count":1}]}}}"#;
+
+    #[test]
+    fn groups_are_handed_on_as_they_stand() {
+        let (page, found) = records(GROUPED).unwrap();
+        let groups = [r#"{"key":{"b":0,"k0":"x"},"doc_count":2}"#, r#"{"key":{"b":1,"k0":null},"doc_count":1}"#];
+        assert_eq!(found, groups);
+        assert_eq!((page.groups, page.total, page.hits), (2, Some(3), 0));
+        assert_eq!(page.after.as_deref(), Some(r#"{"b":1,"k0":null}"#));
+        assert_eq!(page.counts, BTreeMap::from([("v0".to_owned(), 2), ("x0".to_owned(), 1)]));
+        for end in 0..GROUPED.len() {
+            assert!(records(&GROUPED[..end]).is_err_and(|fault| fault.passes), "{end}");
+        }
     }
 
     #[test]

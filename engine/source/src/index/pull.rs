@@ -1,21 +1,22 @@
 //! Reads the records of one index: a fixed state of it, in slices side by side, page after page, and all or nothing.
 
+use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use elasticsearch::http::Method;
-use margay_core::{Time, TimeRange};
+use margay_core::{Period, Time, TimeRange};
 use serde_json::{Value, json};
 
 use super::client::{Ask, Client, Fault};
+use super::fetch::{Fetch, Place, Reader};
 use super::flavour::Flavour;
 use super::listing::Timed;
 use super::mapping::encoded;
-use super::page::{self, Page};
+use super::page::{self, Item, Page};
 use super::spec::PullLimits;
 use crate::batch::Gatherer;
-use crate::json::RowReader;
 use crate::raw::Raw;
 use crate::scan::{PartReport, Task};
 
@@ -33,6 +34,8 @@ pub(crate) struct Pull<'a> {
     pub(crate) index: &'a Timed,
     /// Stretches to read, in order and apart from each other; all of the range where there are none.
     pub(crate) stretches: &'a [TimeRange],
+    /// Where given, only records that reach into the next bucket of this length.
+    pub(crate) reaching: Option<Period>,
     /// How many searches share the work.
     pub(crate) slices: usize,
     pub(crate) spent: &'a Spent,
@@ -54,7 +57,7 @@ impl Spent {
 
     /// # Errors
     /// There are more rows to come than the limit.
-    fn rows(&self, count: u64) -> Result<(), Fault> {
+    pub(crate) fn rows(&self, count: u64) -> Result<(), Fault> {
         let all = self.rows.fetch_add(count, Ordering::Relaxed) + count;
         let most = self.limits.rows;
         if all <= most {
@@ -68,7 +71,7 @@ impl Spent {
 
     /// # Errors
     /// More bytes came, or more time went by, than the limit.
-    fn page(&self, bytes: u64) -> Result<(), Fault> {
+    pub(crate) fn page(&self, bytes: u64) -> Result<(), Fault> {
         let all = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         if all > self.limits.bytes {
             return Err(Fault::lasting(format!(
@@ -89,13 +92,14 @@ impl Spent {
 /// Anything is amiss: what was handed on is not all, and must not be used.
 pub(crate) fn run(pull: &Pull<'_>, task: &Task<'_>) -> Result<PartReport, Fault> {
     let point = open(pull)?;
+    let fetch = Fetch::new(pull.client, pull.index, task.layout)?;
     let next = AtomicUsize::new(0);
     let done: Mutex<Vec<Result<PartReport, Fault>>> = Mutex::default();
     std::thread::scope(|scope| {
         for _ in 0..pull.slices {
             scope.spawn(|| {
                 let slice = next.fetch_add(1, Ordering::Relaxed);
-                let read = Slice::new(pull, task, slice).read(point.as_deref());
+                let read = Slice::new(pull, &fetch, task, slice).read(point.as_deref());
                 done.lock().expect("no panic while held").push(read);
             });
         }
@@ -114,7 +118,7 @@ pub(crate) fn run(pull: &Pull<'_>, task: &Task<'_>) -> Result<PartReport, Fault>
 fn open(pull: &Pull<'_>) -> Result<Option<String>, Fault> {
     let (path, key) = match pull.flavour {
         Flavour::Scroll => return Ok(None),
-        Flavour::Elasticsearch => ("_pit", "id"),
+        Flavour::Elasticsearch | Flavour::Elasticsearch7 => ("_pit", "id"),
         Flavour::OpenSearch => ("_search/point_in_time", "pit_id"),
     };
     let path = format!("/{}/{path}?keep_alive={KEEP_ALIVE}", encoded(&pull.index.name));
@@ -127,7 +131,7 @@ fn open(pull: &Pull<'_>) -> Result<Option<String>, Fault> {
 fn close(pull: &Pull<'_>, handle: &str) {
     let (path, body) = match pull.flavour {
         Flavour::Scroll => ("/_search/scroll", json!({ "scroll_id": [handle] })),
-        Flavour::Elasticsearch => ("/_pit", json!({ "id": handle })),
+        Flavour::Elasticsearch | Flavour::Elasticsearch7 => ("/_pit", json!({ "id": handle })),
         Flavour::OpenSearch => ("/_search/point_in_time", json!({ "pit_id": [handle] })),
     };
     let ask = Ask { method: Method::Delete, path, body: Some(&body) };
@@ -141,15 +145,16 @@ struct Slice<'a> {
     pull: &'a Pull<'a>,
     task: &'a Task<'a>,
     number: usize,
-    reader: RowReader,
+    fetch: &'a Fetch,
+    reader: Reader<'a>,
     gatherer: Gatherer<'a>,
     report: PartReport,
 }
 
 impl<'a> Slice<'a> {
-    fn new(pull: &'a Pull<'a>, task: &'a Task<'a>, number: usize) -> Self {
-        let (reader, gatherer) = (RowReader::new(task.layout.paths.clone()), Gatherer::new(task.layout));
-        Self { pull, task, number, reader, gatherer, report: PartReport::default() }
+    fn new(pull: &'a Pull<'a>, fetch: &'a Fetch, task: &'a Task<'a>, number: usize) -> Self {
+        let (reader, gatherer) = (fetch.reader(task.layout), Gatherer::new(task.layout));
+        Self { pull, task, number, fetch, reader, gatherer, report: PartReport::default() }
     }
 
     fn read(mut self, point: Option<&str>) -> Result<PartReport, Fault> {
@@ -222,19 +227,29 @@ impl<'a> Slice<'a> {
         let Pull { index, stretches, slices, .. } = self.pull;
         let mut filter = touching(index, self.task.layout.range);
         if !stretches.is_empty() {
-            let any: Vec<Value> = stretches.iter().map(|stretch| index.start.within(*stretch)).collect();
+            let any: Vec<Value> = stretches.iter().map(|stretch| self.starting(*stretch)).collect();
             filter.push(json!({ "bool": { "should": any, "minimum_should_match": 1 } }));
         }
-        let mut fields = self.task.layout.paths.slots().to_vec();
-        fields.sort_unstable();
-        fields.dedup();
-        let mut body = json!({
-            "size": PAGE_ROWS, "_source": fields, "query": { "bool": { "filter": filter } }, "timeout": "50s",
-        });
+        let mut body = self.fetch.body();
+        body["size"] = json!(PAGE_ROWS);
+        body["query"] = json!({ "bool": { "filter": filter } });
+        body["timeout"] = json!("50s");
         if *slices > 1 {
             body["slice"] = json!({ "id": self.number, "max": slices });
         }
         body
+    }
+
+    /// The condition that a record starts within a stretch, and reaches as far as is asked for.
+    fn starting(&self, stretch: TimeRange) -> Value {
+        let Pull { index, reaching, .. } = self.pull;
+        let start = index.start.within(stretch);
+        match (reaching, &index.end) {
+            (Some(bucket), Some(end)) => {
+                json!({ "bool": { "filter": [start, end.after(stretch.start.floor(*bucket).plus(*bucket))] } })
+            }
+            _ => start,
+        }
     }
 
     fn total(&self, page: &Page) -> Result<u64, Fault> {
@@ -250,14 +265,14 @@ impl<'a> Slice<'a> {
         Err(Fault::lasting(format!("{seen} rows came of the {total} that it found")))
     }
 
-    fn rows(&mut self, bytes: &[u8], records: &[(usize, usize)]) -> Result<(), Fault> {
+    fn rows(&mut self, bytes: &[u8], records: &[Place]) -> Result<(), Fault> {
         self.pull.spent.page(bytes.len() as u64)?;
         self.task.read(bytes.len() as u64);
         let mut slots = vec![Raw::Null; self.task.layout.paths.slots().len()];
-        for (start, end) in records {
+        for place in records {
             self.report.lines += 1;
             slots.fill(Raw::Null);
-            if let Err(broken) = self.reader.read(&bytes[*start..*end], &mut slots) {
+            if let Err(broken) = self.reader.read(bytes, place, &mut slots)? {
                 self.report.bad(self.report.lines, format!("broken JSON: {}", broken.0));
                 continue;
             }
@@ -296,7 +311,7 @@ impl<'a> Slice<'a> {
 }
 
 /// Conditions on records that share an instant with a range, as [`crate::batch::touches`] has it.
-fn touching(index: &Timed, range: TimeRange) -> Vec<Value> {
+pub(super) fn touching(index: &Timed, range: TimeRange) -> Vec<Value> {
     let until = TimeRange { start: Time::MIN, end: range.end };
     let Some(end) = index.end.as_ref().filter(|_| range.start > Time::MIN) else {
         return vec![index.start.within(range)];
@@ -306,21 +321,27 @@ fn touching(index: &Timed, range: TimeRange) -> Vec<Value> {
     vec![index.start.within(until), json!({ "bool": { "should": from, "minimum_should_match": 1 } })]
 }
 
-fn post<'a>(path: &'a str, body: &'a Value) -> Ask<'a> {
+pub(super) fn post<'a>(path: &'a str, body: &'a Value) -> Ask<'a> {
     Ask { method: Method::Post, path, body: Some(body) }
 }
 
 /// The answer, where its records stand in it, and what stands around them.
-type Looked = (Vec<u8>, Vec<(usize, usize)>, Page);
+type Looked = (Vec<u8>, Vec<Place>, Page);
 
 fn looked_at(bytes: Vec<u8>) -> Result<Looked, Fault> {
     let mut records = Vec::with_capacity(PAGE_ROWS as usize);
-    let origin = bytes.as_ptr() as usize;
-    let page = page::read(&bytes, &mut |record| {
-        let start = record.as_ptr() as usize - origin;
-        records.push((start, start + record.len()));
+    let page = page::read(&bytes, &mut |item| {
+        if let Item::Hit { source, fields } = item {
+            records.push([source, fields].map(|part| part.map(|part| within(&bytes, part))));
+        }
     })?;
     Ok((bytes, records, page))
+}
+
+/// Where a part of a text stands in it.
+pub(super) fn within(whole: &[u8], part: &[u8]) -> Range<usize> {
+    let start = part.as_ptr() as usize - whole.as_ptr() as usize;
+    start..start + part.len()
 }
 
 fn scroll_of(page: &mut Page) -> Result<String, Fault> {
