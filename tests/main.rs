@@ -11,6 +11,7 @@ mod daemon;
 mod demo;
 mod detector_docs;
 mod detectors;
+mod doctor;
 mod elasticsearch;
 mod events;
 mod examples;

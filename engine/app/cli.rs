@@ -50,6 +50,8 @@ pub enum Command {
     Init(InitArgs),
     /// Load everything, plan every query, compile every template, and print all problems.
     Check(CheckArgs),
+    /// Ask every log and sink, and say what is amiss and what to do: 1 where something is.
+    Doctor,
     /// Print a JSON Schema (draft-07).
     Schema {
         /// Of which document.

@@ -16,6 +16,7 @@ mod compose;
 mod daemon;
 mod detect;
 mod diff;
+mod doctor;
 mod exempt;
 mod gather;
 mod generation;
@@ -96,6 +97,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Demo(args) => commands::demo::run(cli, args),
         Command::Init(args) => commands::init::run(cli, args),
         Command::Check(args) => commands::check::run(cli, args),
+        Command::Doctor => commands::doctor::run(cli),
         Command::Schema { kind } => commands::schema::run(*kind),
         Command::Test(args) => commands::test::run(cli, args),
         Command::Tune(args) => commands::tune::run(cli, args),

@@ -6,6 +6,7 @@ pub mod classify;
 pub mod dead_letters;
 pub mod demo;
 pub mod diff;
+pub mod doctor;
 pub mod elasticsearch;
 pub mod explain;
 pub mod forecast;

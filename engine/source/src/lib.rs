@@ -30,7 +30,7 @@ mod time;
 pub use column::Kind;
 pub use error::SourceError;
 pub use files::FileInfo;
-pub use index::{IndexSpec, PullLimits};
+pub use index::{Examination, IndexSpec, PullLimits};
 pub use log::Log;
 pub use presets::{PresetColumn, preset_columns};
 pub use report::{BAD_SAMPLES_MOST, BadRow, FileReport, ScanReport};

@@ -12,7 +12,7 @@ use crate::batch::Layout;
 use crate::column::Columns;
 use crate::error::SourceError;
 use crate::files::{self, FileInfo};
-use crate::index::{Index, IndexSpec};
+use crate::index::{Examination, Index, IndexSpec};
 use crate::report::{FileReport, ScanReport};
 use crate::scan::{self, Flow, Scan};
 use crate::spec::{LogSpec, Shape};
@@ -95,6 +95,17 @@ impl Log {
         match &self.place {
             Place::Files { .. } => Ok(vec!["it is read from files".to_owned()]),
             Place::Index(index) => index.ungathered(&self.columns, grouping),
+        }
+    }
+
+    /// What a look at the cluster shows; `None` for files.
+    ///
+    /// # Errors
+    /// The cluster cannot be asked, or no index has the name.
+    pub fn examine(&self) -> Result<Option<Examination>, SourceError> {
+        match &self.place {
+            Place::Files { .. } => Ok(None),
+            Place::Index(index) => index.examine(&self.columns).map(Some),
         }
     }
 

@@ -8,7 +8,7 @@ use elasticsearch::cert::{Certificate, CertificateValidation};
 use elasticsearch::http::Method;
 use elasticsearch::http::headers::{AUTHORIZATION, HeaderMap, HeaderValue};
 use elasticsearch::http::transport::{SingleNodeConnectionPool, Transport, TransportBuilder};
-use margay_core::{Access, Login};
+use margay_core::{Access, Login, Time};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 use tracing::debug;
@@ -107,6 +107,14 @@ impl Client {
     /// What the cluster says it is.
     pub(crate) fn flavour(&self) -> Result<Flavour, Fault> {
         self.json(Ask { method: Method::Get, path: "/", body: None }).and_then(|greeting| Flavour::of(&greeting))
+    }
+
+    /// What time it is there, to a second; `None` where it does not say.
+    pub(crate) fn time(&self) -> Option<Time> {
+        let ask = Ask { method: Method::Get, path: "/_cat/health?format=json&h=epoch", body: None };
+        let answer = self.ask_once(ask, &parsed).ok()?;
+        let seconds: i64 = answer[0]["epoch"].as_str()?.parse().ok()?;
+        Some(Time(seconds.checked_mul(1000)?))
     }
 
     /// The answer as JSON. For answers that are small; pages are looked at as bytes.

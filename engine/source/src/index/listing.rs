@@ -27,6 +27,9 @@ pub(crate) struct Timed {
     pub(crate) end: Option<Axis>,
     /// From the first record to the last.
     pub(crate) range: TimeRange,
+    /// Records with a time, and without one.
+    pub(crate) records: u64,
+    pub(crate) timeless: u64,
     /// What it is made of.
     pub(crate) concrete: Concrete,
 }
@@ -62,7 +65,13 @@ impl Timed {
         let start = Axis::new(found, time.format, last)?;
         let end = index.time(&time.end)?.map(|end: TimeIn<'_>| Axis::new(end, time.format, last)).transpose()?;
         let range = TimeRange { start: start.time(first).floor(STRETCH), end: start.time(last).plus(STRETCH) };
-        Ok(Some(Self { name: index.name.clone(), start, end, range, concrete: index.clone() }))
+        let records = answer["hits"]["total"]["value"].as_u64().unwrap_or(0).saturating_sub(timeless);
+        Ok(Some(Self { name: index.name.clone(), start, end, range, records, timeless, concrete: index.clone() }))
+    }
+
+    /// The start of the newest record.
+    pub(crate) fn newest(&self) -> Time {
+        self.range.end.minus(STRETCH)
     }
 
     /// The stretches that start from `since` on and hold records.

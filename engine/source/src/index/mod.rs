@@ -14,7 +14,8 @@ mod spec;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock};
 
 use margay_core::{Grouping, Period, Time, TimeRange};
 
@@ -26,7 +27,8 @@ use crate::presets;
 use crate::report::{FileReport, ScanReport};
 use crate::scan::{PartReport, Progress, Scan, Sink, Task};
 use crate::spec::Shape;
-use client::{Client, Fault};
+use client::{Ask, Client, Fault};
+use elasticsearch::http::Method;
 use flavour::Flavour;
 use gather::{Form, Gathered, Gathering, Refusal};
 use listing::Timed;
@@ -36,6 +38,26 @@ pub use spec::{IndexSpec, PullLimits};
 
 /// Fewer stretches than these are read with one search: to share them costs more than it saves.
 const SHARED_STRETCHES_LEAST: usize = 24;
+
+/// Letters of a version that are repeated at most.
+const VERSION_LETTERS_MOST: usize = 40;
+
+/// What a look at a log in a cluster shows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Examination {
+    /// Product and version of the server.
+    pub server: String,
+    /// What time it is there; unknown where one may not ask.
+    pub time: Option<Time>,
+    /// Indices that hold records with times.
+    pub indices: usize,
+    /// Records with times.
+    pub records: u64,
+    /// Records without one, which are never read.
+    pub timeless: u64,
+    /// Starts of the oldest record, to five minutes, and of the newest.
+    pub range: Option<TimeRange>,
+}
 
 /// A log in a cluster.
 #[derive(Debug)]
@@ -114,52 +136,85 @@ impl Index {
         let flavour = self.flavour()?;
         let chosen = request.files.as_deref().map(by_index);
         let is_wanted = |name: &str| chosen.as_ref().is_none_or(|chosen| chosen.contains_key(name));
-        for index in &self.timed(columns, &is_wanted)? {
+        let indices = self.timed(columns, &is_wanted)?;
+        // Indices side by side, or slices of each: either way so many searches run at once.
+        let at_once = if indices.len() > request.threads { request.threads.max(1) } else { 1 };
+        let slices = if at_once > 1 { 1 } else { request.threads.max(2) };
+        let work = |index: &Timed| {
             let everything = (Vec::new(), usize::MAX);
             let (stretches, count) = chosen.as_ref().map_or(&everything, |chosen| &chosen[&index.name]);
-            let slices = if *count < SHARED_STRETCHES_LEAST { 1 } else { request.threads.max(2) };
+            let slices = if *count < SHARED_STRETCHES_LEAST { 1 } else { slices };
             let work = Work { index, stretches, slices, flavour, spent: &spent };
-            let form = request.grouping.as_ref().filter(|_| !stretches.is_empty());
-            match form.map(|grouping| Form::new(index, columns, grouping)) {
-                Some(Ok(form)) => self.gather(&work, &form, (task, report))?,
-                Some(Err(reason)) => {
-                    report.ungathered.push(format!("index {}: {reason}", index.name));
-                    note(report, &index.name, self.pull(&work, None, stretches, task)?);
-                }
-                None => note(report, &index.name, self.pull(&work, None, stretches, task)?),
-            }
-            if task.is_stopped() {
-                break;
-            }
+            self.read_index(&work, (columns, request.grouping.as_ref()), task)
+        };
+        for (index, read) in indices.iter().zip(side_by_side(&indices, at_once, task, &work)) {
+            let IndexRead { report: read, groups, ungathered } = read?;
+            report.groups += groups;
+            report.ungathered.extend(ungathered);
+            note(report, &index.name, read);
         }
         Ok(self.all_there(chosen.as_ref(), report)?)
     }
 
-    /// Reads the groups of an index, and the records that no group holds.
-    fn gather(
+    fn read_index(
         &self,
         work: &Work<'_>,
-        form: &Form,
-        (task, report): (&Task<'_>, &mut ScanReport),
-    ) -> Result<(), Refusal> {
+        (columns, grouping): (&Columns, Option<&Grouping>),
+        task: &Task<'_>,
+    ) -> Result<IndexRead, Refusal> {
+        let grouping = grouping.filter(|_| !work.stretches.is_empty());
+        let ungathered = match grouping.map(|grouping| Form::new(work.index, columns, grouping)) {
+            Some(Ok(form)) => return self.gather(work, &form, task),
+            Some(Err(reason)) => Some(about(work.index, &reason)),
+            None => None,
+        };
+        let report = self.pull(work, None, work.stretches, task)?;
+        Ok(IndexRead { report, groups: 0, ungathered })
+    }
+
+    /// Reads the groups of an index, and the records that no group holds.
+    fn gather(&self, work: &Work<'_>, form: &Form, task: &Task<'_>) -> Result<IndexRead, Refusal> {
         let Work { index, stretches, slices: searches, spent, .. } = *work;
         let gathering = Gathering { client: &self.client, index, stretches, searches, spent, form };
-        let about = |reason| format!("index {}: {reason}", index.name);
         let gathered = gather::run(&gathering, task).map_err(|refusal| match refusal {
-            Refusal::Pull(reason) => Refusal::Pull(about(reason)),
+            Refusal::Pull(reason) => Refusal::Pull(about(index, &reason)),
             fault @ Refusal::Fault(_) => fault,
         })?;
-        let Gathered { report: mut read, groups, reaching, reaching_rows } = gathered;
+        let Gathered { mut report, groups, reaching, reaching_rows } = gathered;
         if !reaching.is_empty() {
             let pulled = self.pull(work, Some(form.bucket), &reaching, task)?;
             if pulled.lines != reaching_rows && !task.is_stopped() {
-                return Err(Refusal::Pull(about("its records changed while they were gathered".to_owned())));
+                return Err(Refusal::Pull(about(index, "its records changed while they were gathered")));
             }
-            read.add(pulled);
+            report.add(pulled);
         }
-        report.groups += groups;
-        note(report, &index.name, read);
-        Ok(())
+        Ok(IndexRead { report, groups, ungathered: None })
+    }
+
+    /// What a look at the cluster and its indices shows.
+    ///
+    /// # Errors
+    /// The cluster cannot be asked, or no index has the name.
+    pub(crate) fn examine(&self, columns: &Columns) -> Result<Examination, SourceError> {
+        let examined = self.look(columns);
+        examined.map_err(|fault| SourceError::Index { log: self.spec.name.clone(), reason: self.told(&fault) })
+    }
+
+    fn look(&self, columns: &Columns) -> Result<Examination, Fault> {
+        let greeting = self.client.json(Ask { method: Method::Get, path: "/", body: None })?;
+        let version = &greeting["version"];
+        let product = if version["distribution"] == "opensearch" { "OpenSearch" } else { "Elasticsearch" };
+        let number: String = version["number"].as_str().unwrap_or("?").chars().take(VERSION_LETTERS_MOST).collect();
+        let indices = self.timed(columns, &|_| true)?;
+        let times = indices.iter().map(|index| TimeRange { start: index.range.start, end: index.newest() });
+        Ok(Examination {
+            server: format!("{product} {number}"),
+            time: self.client.time(),
+            indices: indices.len(),
+            records: indices.iter().map(|index| index.records).sum(),
+            timeless: indices.iter().map(|index| index.timeless).sum(),
+            range: times.reduce(TimeRange::hull),
+        })
     }
 
     /// Pulls the records that start in stretches, all where there are none; of these only those that reach into the
@@ -192,7 +247,7 @@ impl Index {
             timed.map_err(|fault| SourceError::Index { log: self.spec.name.clone(), reason: self.told(&fault) })?;
         let reasons = timed.iter().filter_map(|index| {
             let reason = Form::new(index, columns, grouping).err()?;
-            Some(format!("index {}: {reason}", index.name))
+            Some(about(index, &reason))
         });
         Ok(reasons.collect())
     }
@@ -244,6 +299,45 @@ struct Work<'a> {
     slices: usize,
     flavour: Flavour,
     spent: &'a Spent,
+}
+
+/// What reading one index came to.
+struct IndexRead {
+    report: PartReport,
+    groups: u64,
+    ungathered: Option<String>,
+}
+
+/// A reason and the index that it is about.
+fn about(index: &Timed, reason: &str) -> String {
+    format!("index {}: {reason}", index.name)
+}
+
+/// Does the work of each index, some at once, in their order; ends after the first that fails, or once the sink had
+/// enough.
+fn side_by_side<T: Send, E: Send>(
+    indices: &[Timed],
+    at_once: usize,
+    task: &Task<'_>,
+    work: &(dyn Fn(&Timed) -> Result<T, E> + Sync),
+) -> Vec<Result<T, E>> {
+    let (next, failed, done) = (AtomicUsize::new(0), AtomicBool::new(false), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..at_once {
+            scope.spawn(|| {
+                while !task.is_stopped() && !failed.load(Ordering::Relaxed) {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(index) = indices.get(at) else { break };
+                    let read = work(index);
+                    failed.fetch_or(read.is_err(), Ordering::Relaxed);
+                    done.lock().expect("no panic while held").push((at, read));
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().expect("all threads ended");
+    done.sort_by_key(|(at, _)| *at);
+    done.into_iter().map(|(_, read)| read).collect()
 }
 
 /// Stretches by index, in order and joined, and how many they were.
