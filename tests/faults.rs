@@ -264,10 +264,7 @@ fn with_groups() -> Vec<(Plan, Expected)> {
         ),
         (plan(GROUPS, 1, ALWAYS, Instead(429, busy)), Failed("it answers 429: rejected execution")),
         (plan(GROUPS, 0, ALWAYS, Replaced("\"failed\":0", "\"failed\":1")), Failed("1 shards failed")),
-        (
-            plan(GROUPS, 0, 1, Instead(400, r#"{"error":{"reason":"too many buckets"},"status":400}"#)),
-            Failed("too many buckets"),
-        ),
+        (plan(GROUPS, 0, 1, Instead(400, r#"{"error":{"reason":"too many buckets"},"status":400}"#)), Same),
     ]
 }
 
@@ -340,5 +337,35 @@ fn no_fault_of_a_cluster_is_taken_for_silence_or_for_all_there_is() {
         for case in with_groups() {
             check((&place, ""), &proxy, &clean, case);
         }
+    }
+}
+
+#[test]
+fn a_pull_that_reaches_its_limit_of_bytes_or_time_says_what_it_left_out() {
+    let test = "a_pull_that_reaches_its_limit_of_bytes_or_time_says_what_it_left_out";
+    let late = Fault::Late(Duration::from_secs(2));
+    for (cluster, page) in [
+        (Cluster::OpenSearch, PAGE),
+        (Cluster::Elasticsearch, PAGE),
+        (Cluster::ElasticsearchOss, FIRST_SCROLL),
+    ] {
+        let Some(server) = cluster.start(test) else { continue };
+        let records: Vec<String> = (0..RECORDS).map(|at| record(at / 200, 1)).collect();
+        let records: Vec<&str> = records.iter().map(String::as_str).collect();
+        records.chunks(4_000).for_each(|part| server.index("caps-1", part));
+        let (place, proxy) = Proxy::start(server);
+        let said = |limit: &str, slow: bool| {
+            let home = web_with(&place, "caps-*", PULLED);
+            home.write("margay.yaml", home.read("margay.yaml") + &format!("limits: {{ {limit} }}\n"));
+            proxy.set(slow.then(|| plan(page, 0, 1, late)));
+            let ran = home.margay(&["run", "--once"]).expect(2);
+            proxy.set(None);
+            assert!(!has_files(&home.path(".margay/features")), "{cluster:?}: what came was kept");
+            ran.stderr
+        };
+        let bytes = said("pull_bytes: 1MiB", false);
+        assert!(bytes.contains("are more than `limits.pull_bytes`: 10000 rows came, and at least 2000 were left out"), "{cluster:?}: {bytes}");
+        let time = said("pull_time: 1s", true);
+        assert!(time.contains("longer than `limits.pull_time`: 5000 rows came, and at least 7000 were left out"), "{cluster:?}: {time}");
     }
 }

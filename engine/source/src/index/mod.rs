@@ -3,6 +3,7 @@
 mod client;
 mod fetch;
 mod flavour;
+mod form;
 mod gather;
 mod grid;
 mod kept;
@@ -30,7 +31,8 @@ use crate::spec::Shape;
 use client::{Ask, Client, Fault};
 use elasticsearch::http::Method;
 use flavour::Flavour;
-use gather::{Form, Gathered, Gathering, Refusal};
+use form::Form;
+use gather::{Gathered, Gathering, Refusal};
 use listing::Timed;
 use pull::{Pull, RANGES_MOST, Spent};
 

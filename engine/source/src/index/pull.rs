@@ -45,14 +45,18 @@ pub(crate) struct Pull<'a> {
 pub(crate) struct Spent {
     limits: PullLimits,
     began: Instant,
+    /// Rows that are to be read, as far as is known.
     rows: AtomicU64,
+    /// Rows that came.
+    read: AtomicU64,
     bytes: AtomicU64,
 }
 
 impl Spent {
     /// Nothing yet.
     pub(crate) fn new(limits: PullLimits) -> Self {
-        Self { limits, began: Instant::now(), rows: AtomicU64::new(0), bytes: AtomicU64::new(0) }
+        let [rows, read, bytes] = [const { AtomicU64::new(0) }; 3];
+        Self { limits, began: Instant::now(), rows, read, bytes }
     }
 
     /// # Errors
@@ -69,18 +73,20 @@ impl Spent {
         )))
     }
 
+    /// Counts a page of so many bytes and rows.
+    ///
     /// # Errors
     /// More bytes came, or more time went by, than the limit.
-    pub(crate) fn page(&self, bytes: u64) -> Result<(), Fault> {
+    pub(crate) fn page(&self, bytes: u64, rows: u64) -> Result<(), Fault> {
         let all = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        let read = self.read.fetch_add(rows, Ordering::Relaxed) + rows;
+        let left = self.rows.load(Ordering::Relaxed).saturating_sub(read);
+        let left = format!("{read} rows came, and at least {left} were left out");
         if all > self.limits.bytes {
-            return Err(Fault::lasting(format!(
-                "{all} bytes came and it is not the end: more than `limits.pull_bytes`"
-            )));
+            return Err(Fault::lasting(format!("{all} bytes are more than `limits.pull_bytes`: {left}")));
         }
         if self.began.elapsed() > self.limits.time {
-            let rows = self.rows.load(Ordering::Relaxed);
-            return Err(Fault::lasting(format!("{rows} rows take longer to read than `limits.pull_time`")));
+            return Err(Fault::lasting(format!("it takes longer than `limits.pull_time`: {left}")));
         }
         Ok(())
     }
@@ -266,7 +272,7 @@ impl<'a> Slice<'a> {
     }
 
     fn rows(&mut self, bytes: &[u8], records: &[Place]) -> Result<(), Fault> {
-        self.pull.spent.page(bytes.len() as u64)?;
+        self.pull.spent.page(bytes.len() as u64, records.len() as u64)?;
         self.task.read(bytes.len() as u64);
         let mut slots = vec![Raw::Null; self.task.layout.paths.slots().len()];
         for place in records {
