@@ -27,10 +27,12 @@ def mapping(flow):
             continue
         if name in ("source_ip", "dest_ip"):
             kind = "ip"
+        elif name in ("source_labels", "dest_labels", "policies"):
+            kind = "object"
         elif isinstance(value, int) or name in ("source_port", "dest_port", "dest_service_port_num"):
             kind = "long"
         else:
-            kind = "object" if isinstance(value, dict) else "keyword"
+            kind = "keyword"
         fields[name] = {"type": kind, "enabled": False} if kind == "object" else {"type": kind}
     return {"dynamic": False, "properties": fields}
 
@@ -43,7 +45,7 @@ def fill(url, path):
     def send(day):
         body = b"".join(b'{"index":{}}\n' + line for line in parts[day])
         answer = ask("POST", f"{url}/flows-{day}/_bulk", body)
-        assert not answer["errors"], answer["items"][0]
+        assert not answer["errors"], [item for item in answer["items"] if "error" in item["index"]][0]
         parts[day] = []
 
     with gzip.open(path) as lines:

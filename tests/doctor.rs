@@ -61,7 +61,11 @@ fn old_records_future_ones_and_gaps_are_warned_of() {
         server.index("ahead-1", &[&at(&now(60 * 24))]);
         expect(&said(&web(&server, "ahead-*"), "log web", 1), "warning", &["in the future", "time.format"]);
 
-        server.ask("PUT", "/gap-1", r#"{"mappings":{"properties":{"ts":{"type":"date"},"app":{"type":"keyword"},"hits":{"type":"long"}}}}"#);
+        server.ask(
+            "PUT",
+            "/gap-1",
+            r#"{"mappings":{"properties":{"ts":{"type":"date"},"app":{"type":"keyword"},"hits":{"type":"long"}}}}"#,
+        );
         server.index("gap-1", &[&json!({ "ts": now(-1), "app": "web" }).to_string()]);
         expect(&said(&web(&server, "gap-*"), "detector hits", 1), "warning", &["have no `hits`", "requires"]);
     }
@@ -74,9 +78,17 @@ fn a_log_that_cannot_be_asked_is_an_error_with_what_to_do() {
     for cluster in Cluster::ALL {
         let Some(server) = cluster.start("a_log_that_cannot_be_asked_is_an_error_with_what_to_do") else { continue };
         expect(&said(&web(&server, "not-there"), "log web", 1), "error", &["not-there", "see `index`"]);
-        server.ask("PUT", "/wordy-1", r#"{"mappings":{"properties":{"ts":{"type":"keyword"},"app":{"type":"keyword"},"hits":{"type":"long"}}}}"#);
+        server.ask(
+            "PUT",
+            "/wordy-1",
+            r#"{"mappings":{"properties":{"ts":{"type":"keyword"},"app":{"type":"keyword"},"hits":{"type":"long"}}}}"#,
+        );
         server.index("wordy-1", &[&at("yesterday")]);
-        expect(&said(&web(&server, "wordy-*"), "log web", 1), "error", &["mapped as keyword", "map the time as a date"]);
+        expect(
+            &said(&web(&server, "wordy-*"), "log web", 1),
+            "error",
+            &["mapped as keyword", "map the time as a date"],
+        );
     }
 }
 

@@ -344,11 +344,9 @@ fn no_fault_of_a_cluster_is_taken_for_silence_or_for_all_there_is() {
 fn a_pull_that_reaches_its_limit_of_bytes_or_time_says_what_it_left_out() {
     let test = "a_pull_that_reaches_its_limit_of_bytes_or_time_says_what_it_left_out";
     let late = Fault::Late(Duration::from_secs(2));
-    for (cluster, page) in [
-        (Cluster::OpenSearch, PAGE),
-        (Cluster::Elasticsearch, PAGE),
-        (Cluster::ElasticsearchOss, FIRST_SCROLL),
-    ] {
+    for (cluster, page) in
+        [(Cluster::OpenSearch, PAGE), (Cluster::Elasticsearch, PAGE), (Cluster::ElasticsearchOss, FIRST_SCROLL)]
+    {
         let Some(server) = cluster.start(test) else { continue };
         let records: Vec<String> = (0..RECORDS).map(|at| record(at / 200, 1)).collect();
         let records: Vec<&str> = records.iter().map(String::as_str).collect();
@@ -364,8 +362,14 @@ fn a_pull_that_reaches_its_limit_of_bytes_or_time_says_what_it_left_out() {
             ran.stderr
         };
         let bytes = said("pull_bytes: 1MiB", false);
-        assert!(bytes.contains("are more than `limits.pull_bytes`: 10000 rows came, and at least 2000 were left out"), "{cluster:?}: {bytes}");
+        assert!(
+            bytes.contains("are more than `limits.pull_bytes`: 10000 rows came, and at least 2000 were left out"),
+            "{cluster:?}: {bytes}"
+        );
         let time = said("pull_time: 1s", true);
-        assert!(time.contains("longer than `limits.pull_time`: 5000 rows came, and at least 7000 were left out"), "{cluster:?}: {time}");
+        assert!(
+            time.contains("longer than `limits.pull_time`: 5000 rows came, and at least 7000 were left out"),
+            "{cluster:?}: {time}"
+        );
     }
 }

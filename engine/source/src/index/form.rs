@@ -251,4 +251,3 @@ fn values(at: usize) -> String {
 fn missing(at: usize) -> String {
     format!("x{at}")
 }
-
