@@ -39,7 +39,7 @@ END
 }
 home files "files: \"$work/logs/flows.ndjson.gz\""
 home aggregated "elasticsearch: { url: \"$url\", index: \"flows-*\" }"
-home pulled "elasticsearch: { url: \"$url\", index: \"flows-*\", push_down: false }"
+home pulled "elasticsearch: { url: \"$url\", index: \"flows-*\" }, push_down: false"
 
 run() {
   local began

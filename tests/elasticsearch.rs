@@ -128,9 +128,9 @@ pub fn web(server: &Server, index: &str) -> Home {
     web_with(server, index, "")
 }
 
-/// With more settings of the index.
+/// With more settings of the log.
 pub fn web_with(server: &Server, index: &str, more: &str) -> Home {
-    let place = format!("elasticsearch: {{ url: \"{}\", index: \"{index}\"{more} }}", server.url);
+    let place = format!("elasticsearch: {{ url: \"{}\", index: \"{index}\" }}{more}", server.url);
     let logs = format!("logs:\n  web: {{ {place}, time: {{ field: ts }} }}\n");
     let home = Home::with(&format!("{logs}sinks:\n  - file: {{ path: alerts.ndjson }}\n"));
     home.write("detectors.d/hits.yaml", HITS);

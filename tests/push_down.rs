@@ -85,7 +85,7 @@ fn configure(home: &Home, place: impl Fn(&str) -> String) {
 
 fn in_index(server: &Server, more: &str) -> impl Fn(&str) -> String {
     let (url, more) = (server.url.clone(), more.to_owned());
-    move |log| format!("elasticsearch: {{ url: \"{url}\", index: \"able_{log}.*\"{more} }}")
+    move |log| format!("elasticsearch: {{ url: \"{url}\", index: \"able_{log}.*\" }}{more}")
 }
 
 fn able(home: &Home) {
@@ -215,7 +215,7 @@ model: { limit: { above: 1000000000000 } }
 ";
 
 fn odd(server: &Server, index: &str, more: &str) -> Home {
-    let place = format!("elasticsearch: {{ url: \"{}\", index: \"{index}\"{more} }}", server.url);
+    let place = format!("elasticsearch: {{ url: \"{}\", index: \"{index}\" }}{more}", server.url);
     let time = "time: { field: ts, end_field: until }";
     let logs = format!("logs:\n  odd: {{ {place}, {time} }}\n");
     let home = Home::with(&format!("{logs}sinks:\n  - file: {{ path: alerts.ndjson }}\n"));

@@ -220,9 +220,9 @@ pub fn open_one(one: &LoadedDetector, loaded: &Loaded, log: &Log, state_dir: &Pa
 
 /// The query as it is asked of rows that the log's server has gathered; or why it needs every row.
 pub fn gathered(query: &Query, loaded: &Loaded, log: &Log) -> Result<Gathered, String> {
-    let settings = loaded.engine.logs.get(&query.log).and_then(|log| log.elasticsearch.as_ref());
-    match settings.filter(|_| log.index().is_some()) {
-        Some(settings) if settings.push_down => Plan::gathered(query, log.schema()),
+    let is_on = loaded.engine.logs.get(&query.log).and_then(|log| log.push_down).unwrap_or(true);
+    match log.index() {
+        Some(_) if is_on => Plan::gathered(query, log.schema()),
         Some(_) => Err("`push_down` is off".to_owned()),
         None => Err("its log is read from files".to_owned()),
     }

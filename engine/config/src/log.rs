@@ -29,6 +29,10 @@ pub struct Log {
     /// How late records may arrive; so long a bucket waits after its end. Left out: 2m for Elasticsearch, 0s for files.
     #[garde(skip)]
     pub query_delay: Option<Period>,
+    /// Whether Elasticsearch aggregates records by bucket where the features are the same then, so that few rows come.
+    /// `margay check --source` says for which detectors it does. Left out: true.
+    #[garde(skip)]
+    pub push_down: Option<bool>,
 }
 
 impl Log {
@@ -137,15 +141,6 @@ pub struct Elasticsearch {
     #[serde(default)]
     #[garde(skip)]
     pub ca_file: Option<PathBuf>,
-    /// Whether the server aggregates records by bucket where the features are the same then, so that few rows come.
-    /// `margay check --source` says for which detectors it does.
-    #[serde(default = "push_down")]
-    #[garde(skip)]
-    pub push_down: bool,
-}
-
-fn push_down() -> bool {
-    true
 }
 
 #[derive(Deserialize)]
@@ -192,7 +187,6 @@ mod tests {
             client_certificate_file: None,
             client_key_file: None,
             ca_file: None,
-            push_down: true,
         };
         assert_eq!(Log { elasticsearch: Some(index), ..Log::default() }.delay(), Period(120_000));
         assert_eq!(Log { query_delay: Some(Period::HOUR), ..files }.delay(), Period::HOUR);
