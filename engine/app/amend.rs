@@ -6,6 +6,7 @@ use margay_core::{Alert, AlertStatus};
 use margay_decide::{Incidents, silenced};
 
 use crate::compose::{Composer, Happening};
+use crate::crowd::is_of_crowd;
 use crate::ingest::Ready;
 use crate::pipeline::{Pipeline, PipelineError};
 use crate::state::State;
@@ -31,7 +32,8 @@ impl Pipeline {
             Alert { silenced, ..alert }
         };
         let mut changes = Vec::new();
-        for before in self.state.alerts()?.into_iter().filter(|alert| alert.detector == ready.definition.name) {
+        let own = |alert: &Alert| alert.detector == ready.definition.name && !is_of_crowd(alert);
+        for before in self.state.alerts()?.into_iter().filter(own) {
             match now.remove(&before.id) {
                 Some(alert) if told_the_same(&alert, &before) => {}
                 Some(alert) => {

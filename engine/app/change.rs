@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use margay_core::{Alert, TimeRange};
+use margay_core::{Alert, Time, TimeRange};
 use redb::{ReadableTable, Table, TableDefinition, WriteTransaction};
 
 use crate::labels::Label;
 use crate::records::{ActiveQuarantine, DetectorRecord, Dirty, Ingested, SinkFailure};
 use crate::state::{
-    ALERTS, DETECTORS, DIRTY, INCIDENTS, INGESTED, LABELS, OUTBOX, PLACES, QUARANTINES, SINGLES, SINK_FAILURES,
+    ALERTS, DETECTORS, DIRTY, INCIDENTS, INGESTED, LABELS, OUTBOX, PLACES, QUARANTINES, RAISED, SINGLES, SINK_FAILURES,
     STATUSES, StateError, failed, json,
 };
 
@@ -136,6 +136,8 @@ impl Change<'_> {
         let outbox = self.outbox()?;
         let oldest = outbox.first().map_err(|source| failed(self.path, "reading", source))?;
         let oldest = oldest.map_or(next, |(number, _)| number.value());
+        let mut raised = self.raised()?;
+        raised.retain(|(sink, _), _| sinks.contains(&sink)).map_err(|source| failed(self.path, "writing", source))?;
         let mut places = self.places()?;
         places.retain(|sink, _| sinks.contains(&sink)).map_err(|source| failed(self.path, "writing", source))?;
         let mut failures =
@@ -147,6 +149,26 @@ impl Change<'_> {
                 places.insert(sink, oldest).map_err(|source| failed(self.path, "writing", source))?;
             }
         }
+        Ok(())
+    }
+
+    /// Notes that a sink was told that the alert is raised.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub fn put_raised(&self, sink: &str, alert: &str, time: Time) -> Result<(), StateError> {
+        let mut raised = self.raised()?;
+        raised.insert((sink, alert), time.0).map_err(|source| failed(self.path, "writing", source))?;
+        Ok(())
+    }
+
+    /// Notes that a sink need not be told again of an alert.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub fn remove_raised(&self, sink: &str, alert: &str) -> Result<(), StateError> {
+        let mut raised = self.raised()?;
+        raised.remove((sink, alert)).map_err(|source| failed(self.path, "writing", source))?;
         Ok(())
     }
 
@@ -184,6 +206,10 @@ impl Change<'_> {
 
     fn outbox(&self) -> Result<Table<'_, u64, &'static [u8]>, StateError> {
         self.transaction.open_table(OUTBOX).map_err(|source| failed(self.path, "writing", source))
+    }
+
+    fn raised(&self) -> Result<Table<'_, (&'static str, &'static str), i64>, StateError> {
+        self.transaction.open_table(RAISED).map_err(|source| failed(self.path, "writing", source))
     }
 
     fn places(&self) -> Result<Table<'_, &'static str, u64>, StateError> {
@@ -259,5 +285,24 @@ mod tests {
         address(&["fast"]);
         acknowledge("fast", 2);
         assert_eq!(waits("slow"), [], "what a removed sink did not take is gone");
+    }
+
+    #[test]
+    fn what_a_sink_was_told_long_ago_is_told_again_and_what_is_over_is_not() {
+        let state = State::in_memory().unwrap();
+        let time = margay_core::Time;
+        let change = state.write().unwrap();
+        change.put_raised("one", "a", time(0)).unwrap();
+        change.put_raised("one", "b", time(9)).unwrap();
+        change.put_raised("two", "c", time(0)).unwrap();
+        change.commit().unwrap();
+        assert_eq!(state.raised("one", time(5), 9).unwrap(), ["a"]);
+        assert_eq!(state.raised("one", time(10), 9).unwrap(), ["a", "b"]);
+        let change = state.write().unwrap();
+        change.remove_raised("one", "a").unwrap();
+        change.address(&["one"]).unwrap();
+        change.commit().unwrap();
+        assert_eq!(state.raised("one", time(10), 9).unwrap(), ["b"]);
+        assert_eq!(state.raised("two", time(10), 9).unwrap(), [""; 0]);
     }
 }

@@ -1,6 +1,6 @@
 //! Which buckets' features differ from those that were stored.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use margay_core::{FeatureTable, Members, Time, TimeRange};
@@ -14,6 +14,25 @@ pub fn changed(old: &FeatureTable, new: &FeatureTable) -> Option<TimeRange> {
     let with_rows: BTreeSet<Time> = old.bucket_start.iter().chain(&new.bucket_start).copied().collect();
     starts.extend(with_rows.into_iter().filter(|&start| !same(old, &rows(old, start), new, &rows(new, start))));
     Some(TimeRange { start: *starts.first()?, end: starts.last()?.plus(new.bucket) })
+}
+
+/// How many rows of buckets before `judged` are new, gone or different: what came late.
+#[must_use]
+pub fn late(old: &FeatureTable, new: &FeatureTable, judged: Time) -> u64 {
+    let starts = old.bucket_start.iter().chain(&new.bucket_start).copied().filter(|start| *start < judged);
+    let in_bucket = |start| late_in(old, rows(old, start), new, rows(new, start));
+    starts.collect::<BTreeSet<_>>().into_iter().map(in_bucket).sum()
+}
+
+fn late_in(old: &FeatureTable, old_rows: Range<usize>, new: &FeatureTable, new_rows: Range<usize>) -> u64 {
+    let entity = |table: &'_ FeatureTable, row: usize| table.entities[table.entity[row] as usize].clone();
+    let mut before: BTreeMap<_, _> = old_rows.map(|row| (entity(old, row), row)).collect();
+    let mut late = 0;
+    for row in new_rows {
+        let known = before.remove(&entity(new, row));
+        late += u64::from(known.is_none_or(|known| !same(old, &(known..known + 1), new, &(row..row + 1))));
+    }
+    late + before.len() as u64
 }
 
 fn rows(table: &FeatureTable, start: Time) -> Range<usize> {
@@ -77,6 +96,7 @@ mod tests {
             detailed: vec![true; rows.len()],
             excluded: vec![false; rows.len()],
             covered: covered.into_iter().collect(),
+            left_out: 0,
         }
     }
 

@@ -143,7 +143,9 @@ impl Composer<'_> {
 
 /// Rows of the log that touch any of the episodes, all columns that samples may show.
 fn excerpt(log: &Log, opened: &[&Happening]) -> Vec<RecordBatch> {
-    let spans: Vec<TimeRange> = opened.iter().map(|one| one.span()).collect();
+    let mut spans: Vec<TimeRange> = opened.iter().map(|one| one.span()).collect();
+    spans.sort_unstable_by_key(|span| (span.start, span.end));
+    spans.dedup();
     let Some(range) = spans.iter().copied().reduce(TimeRange::hull) else { return Vec::new() };
     let mut columns: Vec<String> = opened.iter().flat_map(|one| sample_columns(&one.ready.plan)).collect();
     columns.sort_unstable();

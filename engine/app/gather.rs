@@ -1,13 +1,15 @@
 //! How the rows of a log come to the features: one by one, or gathered by the server that holds them.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use margay_core::{FeatureTable, Grouping, TimeRange};
 use margay_features::{Feed, Gathered, Plan, RunError, aggregate};
 use margay_source::{Flow, Log, Scan, ScanReport};
 use tracing::{debug, info};
 
+use crate::crowd::with_known;
 use crate::ingest::{Pass, Ready};
+use crate::state::State;
 
 /// Ways to gather a log's rows for one pass at most; for more, to read every row once costs less.
 const WAYS_MOST: usize = 8;
@@ -18,6 +20,8 @@ pub struct Reading<'a> {
     pub log: &'a Log,
     /// For whom.
     pub group: &'a [&'a Ready],
+    /// Whom they know.
+    pub state: &'a Arc<State>,
     /// Which rows.
     pub scan: Scan,
     /// Starts of the buckets whose features are made.
@@ -31,8 +35,8 @@ impl Reading<'_> {
     /// Reads, with as few rows as there can be.
     pub fn read(&self, pass: &Pass) -> Read {
         self.gathered(pass).unwrap_or_else(|| {
-            let plans: Vec<&Plan> = self.group.iter().map(|ready| &ready.plan).collect();
-            self.one(&plans, None, pass)
+            let plans = self.group.iter().map(|ready| with_known(&ready.plan, ready, self.state));
+            self.one(&plans.collect::<Vec<_>>(), None, pass)
         })
     }
 
@@ -52,7 +56,8 @@ impl Reading<'_> {
         let mut tables: Vec<_> = able.iter().map(|_| None).collect();
         let mut all = ScanReport::default();
         for (grouping, members) in ways {
-            let plans: Vec<&Plan> = members.iter().map(|at| &able[*at].plan).collect();
+            let plans = members.iter().map(|at| with_known(&able[*at].plan, self.group[*at], self.state));
+            let plans: Vec<Plan> = plans.collect();
             let (found, scan) = self.one(&plans, Some(grouping), pass);
             if let Some(reason) = &scan.refused {
                 info!(log = name, reason, "rows cannot be gathered");
@@ -67,13 +72,14 @@ impl Reading<'_> {
         Some((tables.into_iter().flatten().collect(), all))
     }
 
-    fn one(&self, plans: &[&Plan], grouping: Option<Grouping>, pass: &Pass) -> Read {
+    fn one(&self, plans: &[Plan], grouping: Option<Grouping>, pass: &Pass) -> Read {
         let mut columns: Vec<String> = plans.iter().flat_map(|plan| plan.columns().to_vec()).collect();
         columns.sort_unstable();
         columns.dedup();
         let scan = Scan { columns, grouping, ..self.scan.clone() };
         let scanned = Mutex::new(ScanReport::default());
-        let tables = aggregate(plans, self.buckets, pass.limits, &|feed: &Feed| {
+        let plans: Vec<&Plan> = plans.iter().collect();
+        let tables = aggregate(&plans, self.buckets, pass.limits, &|feed: &Feed| {
             let sink = |batch| if feed.push(batch) { Flow::Continue } else { Flow::Stop };
             let done = self.log.scan(&scan, &sink, &|bytes| pass.progress.advance(bytes));
             *scanned.lock().expect("one producer") = done;

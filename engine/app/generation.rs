@@ -141,7 +141,9 @@ mod tests {
         let range = TimeRange { start: Time(0), end: Time(60_000) };
         for at in 0..50 {
             let files = (0..20).map(|file| (format!("{at}-{file}"), range)).collect();
-            change.put_ingested(&format!("detector/{at}"), &Ingested { files, rows: at }).unwrap();
+            change
+                .put_ingested(&format!("detector/{at}"), &Ingested { files, rows: at, left_out: 0, late: 0 })
+                .unwrap();
         }
         change.commit().unwrap();
         state.keep_generation().unwrap();

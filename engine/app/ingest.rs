@@ -9,8 +9,9 @@ use margay_features::{Gathered, Layout, Limits, Plan, Store, StoreError};
 use margay_source::{FileInfo, Flow, Log, Scan, ScanReport};
 use tracing::{info, warn};
 
-use crate::changes::changed;
+use crate::changes::{changed, late};
 use crate::gather::Reading;
+use crate::heal::heal;
 use crate::progress::Progress;
 use crate::records::Ingested;
 use crate::specs::Definition;
@@ -50,6 +51,8 @@ pub struct LogReport {
     pub unread: BTreeSet<String>,
     /// Ranges whose features changed, by detector.
     pub changed: BTreeMap<String, TimeRange>,
+    /// How many entities were left out because they were too many, about, by detector.
+    pub left_out: BTreeMap<String, u64>,
     /// All features of detectors whose first pass this was, so that they need not be read back.
     pub fresh: BTreeMap<String, Arc<FeatureTable>>,
 }
@@ -91,7 +94,7 @@ pub struct Pass<'a> {
 ///
 /// # Errors
 /// The state cannot be read or written. A detector that fails is in the report.
-pub fn ingest(log: &Log, detectors: &[&Ready], state: &State, pass: &Pass) -> Result<LogReport, IngestError> {
+pub fn ingest(log: &Log, detectors: &[&Ready], state: &Arc<State>, pass: &Pass) -> Result<LogReport, IngestError> {
     let mut report = LogReport { unmatched: log.unmatched().to_vec(), ..LogReport::default() };
     let mut groups: BTreeMap<Vec<String>, Vec<&Ready>> = BTreeMap::new();
     for ready in detectors {
@@ -107,7 +110,7 @@ pub fn ingest(log: &Log, detectors: &[&Ready], state: &State, pass: &Pass) -> Re
 fn ingest_group(
     log: &Log,
     group: &[&Ready],
-    state: &State,
+    state: &Arc<State>,
     pass: &Pass,
     report: &mut LogReport,
 ) -> Result<(), IngestError> {
@@ -122,7 +125,7 @@ fn ingest_group(
     };
     let files = Some(work.paths.clone());
     let scan = Scan { columns: Vec::new(), range: work.rows, files, grouping: None, threads: threads() };
-    let (tables, scanned) = Reading { log, group, scan, buckets: work.buckets }.read(pass);
+    let (tables, scanned) = Reading { log, group, state, scan, buckets: work.buckets }.read(pass);
     if let Some(reason) = &scanned.failed {
         report.leave_unread(group, reason);
         return Ok(());
@@ -132,8 +135,11 @@ fn ingest_group(
     for (ready, table) in group.iter().zip(tables) {
         let name = &ready.definition.name;
         let change = table.map_err(|error| chain(&error)).and_then(|table| {
-            let changed = changes(ready, &table, work.buckets).map_err(|error| chain(&error))?;
-            Ok(Made { ready, table, changed })
+            let judged = state.status(name).map_err(|error| chain(&error))?.and_then(|status| status.watermark);
+            let changed = changes(ready, &table, work.buckets, judged);
+            let (changed, late) =
+                changed.inspect_err(|error| heal(ready, state, error)).map_err(|error| chain(&error))?;
+            Ok(Made { ready, table, changed, late })
         });
         match change {
             Ok(one) => made.push(one),
@@ -169,14 +175,22 @@ struct Made<'a> {
     ready: &'a Ready,
     table: FeatureTable,
     changed: Option<TimeRange>,
+    late: u64,
 }
 
-/// What is about to change of the stored features; everything on the first pass.
-fn changes(ready: &Ready, table: &FeatureTable, buckets: TimeRange) -> Result<Option<TimeRange>, StoreError> {
+/// What is about to change of the stored features, and how many rows of buckets before `judged` do; everything on the
+/// first pass, and nothing late.
+fn changes(
+    ready: &Ready,
+    table: &FeatureTable,
+    buckets: TimeRange,
+    judged: Option<Time>,
+) -> Result<(Option<TimeRange>, u64), StoreError> {
     if buckets == TimeRange::ALL {
-        return Ok(Some(buckets));
+        return Ok((Some(buckets), 0));
     }
-    Ok(changed(&ready.store.read(buckets)?, table))
+    let old = ready.store.read(buckets)?;
+    Ok((changed(&old, table), judged.map_or(0, |judged| late(&old, table, judged))))
 }
 
 /// Stores features and remembers the files that they include. What changes is marked before it does: should the
@@ -195,7 +209,7 @@ fn store(
     }
     mark.commit()?;
     let remembered = state.write()?;
-    for Made { ready, table, changed } in made {
+    for Made { ready, table, changed, late } in made {
         let name = &ready.definition.name;
         if changed.is_some()
             && let Err(error) = ready.store.write(&table, buckets)
@@ -204,7 +218,10 @@ fn store(
             report.failed.insert(name.clone(), chain(&error));
             continue;
         }
-        remembered.put_ingested(&ready.key(), &files)?;
+        let before = state.ingested(&ready.key())?;
+        let (left_out, late) = (before.left_out + table.left_out, before.late + late);
+        remembered.put_ingested(&ready.key(), &Ingested { left_out, late, ..files.clone() })?;
+        report.left_out.insert(name.clone(), table.left_out);
         report.changed.extend(changed.map(|range| (name.clone(), range)));
         if buckets == TimeRange::ALL {
             report.fresh.insert(name.clone(), Arc::new(table));
@@ -296,7 +313,7 @@ fn remember(log: &Log, work: &Work, known: &Ingested, scanned: &ScanReport) -> I
         let is_known = |file: &&FileInfo| read.contains(&file.path) || known.files.contains_key(&file.fingerprint);
         let files = work.listed.iter().filter(is_known);
         let files = files.map(|file| (file.fingerprint.clone(), file.span.unwrap_or(nothing))).collect();
-        return Ingested { files, rows };
+        return Ingested { files, rows, left_out: 0, late: 0 };
     }
     let mut files = known.files.clone();
     let listed: BTreeMap<&Path, &FileInfo> = work.listed.iter().map(|file| (&*file.path, file)).collect();
@@ -314,7 +331,7 @@ fn remember(log: &Log, work: &Work, known: &Ingested, scanned: &ScanReport) -> I
     for (_, fingerprint) in gone.iter().take(gone.len().saturating_sub(GONE_FILES_MOST)) {
         files.remove(fingerprint);
     }
-    Ingested { files, rows }
+    Ingested { files, rows, left_out: 0, late: 0 }
 }
 
 /// Detectors whose features could not be made, and why.

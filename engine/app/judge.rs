@@ -7,7 +7,7 @@ use margay_features::StoreError;
 
 use crate::detect::{Outcome, Wish};
 use crate::ingest::Ready;
-use crate::memory::Memory;
+use crate::memory::{Judgement, Memory};
 use crate::records::{DetectorRecord, Dirty};
 use crate::state::{State, StateError};
 
@@ -33,6 +33,8 @@ pub struct Task {
     pub train: bool,
     /// Keep every score.
     pub keep_scores: bool,
+    /// The process is at its limit of memory: nobody new is remembered.
+    pub is_memory_full: bool,
     /// All features, where this was their first pass.
     pub fresh: Option<Arc<FeatureTable>>,
 }
@@ -50,6 +52,8 @@ pub struct Ran {
     pub anew: bool,
     /// The mark of changed features that this run has dealt with.
     pub dirty: Option<Dirty>,
+    /// Nobody new was remembered, because the process is at its limit of memory.
+    pub is_memory_full: bool,
 }
 
 /// Judges every complete bucket from the first one not yet judged; from the start where rows came late.
@@ -73,12 +77,22 @@ pub fn judge(task: &Task, state: &State) -> Result<Ran, JudgeError> {
     };
     let wish = Wish { scores_from: task.keep_scores.then_some(Time::MIN), explain: None };
     let table = table(task, &memory)?;
-    let mut outcome = memory.advance(&definition.judgement, &table, task.until, &wish);
+    let judgement =
+        if task.is_memory_full { closed(&definition.judgement, &memory) } else { definition.judgement.clone() };
+    let mut outcome = memory.advance(&judgement, &table, task.until, &wish);
     if task.train {
-        outcome.snapshots.extend(memory.train_now(&definition.judgement, &table));
+        outcome.snapshots.extend(memory.train_now(&judgement, &table));
     }
     let told_until = if same { Time::MIN } else { cursor };
-    Ok(Ran { memory, outcome, told_until, anew: late || exempted || forgotten, dirty })
+    let anew = late || exempted || forgotten;
+    Ok(Ran { memory, outcome, told_until, anew, dirty, is_memory_full: task.is_memory_full })
+}
+
+/// The same with room for nobody new. A detector that knows nobody yet may remember some all the same.
+fn closed(judgement: &Judgement, memory: &Memory) -> Judgement {
+    let known = memory.entities().len();
+    let most = if known == 0 { judgement.entities_most } else { known.min(judgement.entities_most) };
+    Judgement { entities_most: most, ..judgement.clone() }
 }
 
 /// Runs a detector over everything stored, apart from its live memory.

@@ -69,6 +69,10 @@ impl Pipeline {
             alerts.extend(self.amend(ready, happenings, &mut incidents)?);
         }
         alerts.extend(self.composer().compose(fresh, &mut incidents)?);
+        for (ready, record) in &mut records {
+            let report = logs.get(&ready.definition.query.log);
+            alerts.extend(self.crowd(ready, &mut record.status, report)?);
+        }
         let change = self.state.write()?;
         for (ready, record) in records.iter().chain(&self.left_behind()?) {
             change.put_detector(&ready.definition.name, record)?;
@@ -122,15 +126,20 @@ impl Pipeline {
         let report = logs.get(&definition.query.log);
         let (state, reason) = state_of(ready, ran, report);
         let (entities, maturity) = memory.census();
+        let ingested = self.state.ingested(&ready.key())?;
+        let limit = if ran.is_memory_full { "hard_limit" } else { memory.fullness(&definition.judgement) };
         let status = DetectorStatus {
             state: state.to_owned(),
             reason,
             last_run: Some(now),
             watermark: memory.next(),
-            rows: self.state.ingested(&ready.key())?.rows,
+            rows: ingested.rows,
+            left_out: ingested.left_out,
+            late: ingested.late,
+            crowded_since: None,
             trained_until: memory.trained_until(),
             entities,
-            limit: memory.fullness(&definition.judgement).to_owned(),
+            limit: limit.to_owned(),
             maturity,
             mature_at: memory.mature_at(maturity),
             covered_buckets: memory.covered_buckets(),

@@ -198,10 +198,17 @@ impl Memory {
         (maturity < 1.0 && rest.is_finite()).then(|| next.plus(Period(rest as i64)))
     }
 
-    /// Makes room for an entity that was never seen before; `None` where there are too many. Where it gets crowded, an
-    /// entity enters once it has been seen in three buckets: names that come once take no room.
-    pub(crate) fn enter(&mut self, entity: &Entity, bucket: Time, most: usize) -> Option<usize> {
-        if self.trackers.len() >= most || !self.may_pass(entity, most) {
+    /// Whether so many newcomers in one bucket are a flood of names, not a cluster that grows: more than are known, and more
+    /// than a twentieth of those that may be. The first buckets of all are none.
+    pub(crate) fn is_flood(&self, newcomers: usize, most: usize) -> bool {
+        self.covered_buckets >= u64::from(DOOR_BUCKETS) && newcomers > self.trackers.len().max(most / 20)
+    }
+
+    /// Makes room for an entity that was never seen before; `None` where there are too many. Where it gets crowded, and
+    /// in a flood, an entity enters once it has been seen in three buckets: names that come once take no room, and
+    /// teach what peers have in common nothing.
+    pub(crate) fn enter(&mut self, entity: &Entity, bucket: Time, most: usize, is_flood: bool) -> Option<usize> {
+        if self.trackers.len() >= most || !self.may_pass(entity, most, is_flood) {
             return None;
         }
         let at = self.model.entity(entity);
@@ -212,8 +219,8 @@ impl Memory {
         Some(at)
     }
 
-    fn may_pass(&mut self, entity: &Entity, most: usize) -> bool {
-        if self.trackers.len() < soft_limit(most) {
+    fn may_pass(&mut self, entity: &Entity, most: usize, is_flood: bool) -> bool {
+        if !is_flood && self.trackers.len() < soft_limit(most) {
             return true;
         }
         if let Some(seen) = self.at_the_door.get_mut(entity) {
@@ -284,13 +291,25 @@ mod tests {
     fn where_it_gets_crowded_names_that_come_once_take_no_room() {
         let judgement = judgement(10);
         let mut memory = Memory::new(&judgement);
-        let mut enter = |name: &str| memory.enter(&entity(name), Time(0), 10).is_some();
+        let mut enter = |name: &str| memory.enter(&entity(name), Time(0), 10, false).is_some();
         assert!((0..8).all(|at| enter(&format!("first-{at}"))));
         assert!((0..1000).all(|at| !enter(&format!("random-{at}"))));
         assert_eq!([enter("steady"), enter("steady"), enter("steady")], [false, false, true]);
         assert_eq!([enter("last"), enter("last"), enter("last")], [false, false, true]);
         assert_eq!([enter("more"), enter("more"), enter("more"), enter("more")], [false; 4]);
         assert_eq!(memory.fullness(&judgement), "hard_limit");
+    }
+
+    #[test]
+    fn a_flood_of_names_waits_at_the_door_and_a_growing_cluster_does_not() {
+        let judgement = judgement(100);
+        let mut memory = Memory::new(&judgement);
+        assert!(!memory.is_flood(90, 100), "everybody is new at first");
+        assert!((0..20).all(|name| memory.enter(&entity(&format!("first-{name}")), Time(0), 100, false).is_some()));
+        memory.covered_buckets = 3;
+        assert!(!memory.is_flood(20, 100));
+        assert!(memory.is_flood(21, 100));
+        assert_eq!([1, 2, 3].map(|_| memory.enter(&entity("new"), Time(0), 100, true).is_some()), [false, false, true]);
     }
 
     /// Ten generated names in the first minute, and again after an hour and a half.
@@ -316,6 +335,7 @@ mod tests {
             detailed: vec![true; 2],
             excluded: vec![false; 2],
             covered: times,
+            left_out: 0,
         }
     }
 

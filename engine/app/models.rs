@@ -15,6 +15,20 @@ pub enum ModelFileError {
     /// The file cannot be written.
     #[error(transparent)]
     Write(#[from] DeliverError),
+    /// What was written cannot be read.
+    #[error("cannot read {path} back")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// What was read is not what was written.
+    #[error("{path} reads back as something else than was written")]
+    Unlike {
+        /// The file.
+        path: PathBuf,
+    },
     /// Old snapshots cannot be removed.
     #[error("cannot tidy {path}")]
     Tidy {
@@ -35,6 +49,10 @@ pub fn write(dir: &Path, snapshot: &Snapshot) -> Result<PathBuf, ModelFileError>
     let time = snapshot.trained_until().to_string().replace(':', "");
     let name = format!("{time}-{}.{ENDING}", snapshot.digest());
     let path = margay_deliver::write_file(dir, &name, &bytes)?;
+    let read = std::fs::read(&path).map_err(|source| ModelFileError::Read { path: path.clone(), source })?;
+    if read != bytes {
+        return Err(ModelFileError::Unlike { path });
+    }
     tidy(dir).map_err(|source| ModelFileError::Tidy { path: dir.into(), source })?;
     Ok(path)
 }

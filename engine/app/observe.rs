@@ -75,10 +75,13 @@ impl<'a> Index<'a> {
         let mut rows = Vec::with_capacity(memory.trackers.len());
         let mut seen = vec![false; memory.trackers.len()];
         memory.over_limit = 0;
+        let newcomers = (first..last).filter(|row| self.known[table.entity[*row] as usize].get().is_none()).count();
+        let is_flood = memory.is_flood(newcomers, judgement.entities_most);
         for row in first..last {
             let at = table.entity[row] as usize;
             let known = self.known[at].get();
-            let Some(entity) = known.or_else(|| memory.enter(&table.entities[at], bucket, judgement.entities_most))
+            let Some(entity) =
+                known.or_else(|| memory.enter(&table.entities[at], bucket, judgement.entities_most, is_flood))
             else {
                 memory.over_limit += 1;
                 continue;

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use margay_config::{Loaded, LoadedDetector, Mode, Problem, Severity};
-use margay_features::{Gathered, Limits, Plan, Query};
+use margay_core::Time;
+use margay_features::{Gathered, Limits, Plan, Query, Store};
 use margay_render::Templates;
 use margay_source::{IndexSpec, Log};
 
@@ -18,7 +19,7 @@ use crate::lanes::Lanes;
 use crate::lint;
 use crate::pipeline::Pipeline;
 use crate::sinks;
-use crate::specs;
+use crate::specs::{self, Definition};
 use crate::state::State;
 
 /// Groups that a query may form at most: one for each entity and bucket.
@@ -88,6 +89,7 @@ pub fn load(config: &Path, loaded: &Loaded, shared: &Shared) -> anyhow::Result<O
         outlets: sinks::outlets(loaded),
         state_dir,
         limits: limits(loaded),
+        memory_bytes: loaded.engine.limits.memory.0 as u64,
         records_per_alert: loaded.engine.limits.records_per_alert as usize,
         lanes: Lanes::new(threads(), shared.stop.clone()),
     }))
@@ -111,6 +113,7 @@ pub fn apart(loaded: &Loaded, ready: Vec<Ready>, state: Arc<State>, state_dir: &
         outlets: Vec::new(),
         state_dir: state_dir.to_owned(),
         limits: limits(loaded),
+        memory_bytes: loaded.engine.limits.memory.0 as u64,
         records_per_alert: 0,
         lanes: Lanes::new(threads(), Arc::default()),
     })
@@ -228,8 +231,36 @@ pub fn gathered(query: &Query, loaded: &Loaded, log: &Log) -> Result<Gathered, S
     }
 }
 
+impl Ready {
+    /// Names of the features.
+    #[must_use]
+    pub fn features(&self) -> &[String] {
+        &self.definition.judgement.rule.features
+    }
+
+    /// A detector whose query was planned.
+    #[must_use]
+    pub fn new(mut definition: Definition, plan: Plan, store: Store) -> Self {
+        definition.judgement.fill = plan.fill().to_vec();
+        Self { definition, plan, gathered: Err("its log is read from files".to_owned()), store }
+    }
+}
+
+/// Up to when each log is complete: late rows may come for as long as its `query_delay`.
+#[must_use]
+pub fn watermarks(loaded: &Loaded, now: Time) -> BTreeMap<String, Time> {
+    loaded.engine.logs.iter().map(|(name, log)| (name.clone(), now.minus(log.delay()))).collect()
+}
+
 /// Limits of one query.
 pub fn limits(loaded: &Loaded) -> Limits {
     let limits = &loaded.engine.limits;
-    Limits { timeout: limits.query_timeout, memory_bytes: limits.query_memory.0 as u64, groups: GROUPS_MOST }
+    Limits {
+        timeout: limits.query_timeout,
+        memory_bytes: limits.query_memory.0 as u64,
+        // The rest is for decoding, for what detectors remember, and for what is not counted.
+        total_bytes: (limits.memory.0 / 4.0) as u64,
+        groups: GROUPS_MOST,
+        entities: u64::from(limits.entities_per_detector),
+    }
 }

@@ -1,13 +1,18 @@
 //! Outbox → one sink: each has its own place in the outbox, so that none holds up another.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use margay_core::{Alert, Period};
 use margay_deliver::{DeadLetter, DeliverError, Message, Refusal, Sink, bury};
-use margay_render::{Firing, Templates, alert_json, alertmanager_alert, calico_event, json_line, slack_message};
-use tracing::{error, warn};
+use margay_render::{
+    Firing, Templates, alert_json, alertmanager_alert, calico_event, is_over, json_line, slack_message,
+};
+use tracing::{error, info, warn};
 
+use crate::digest::{Ration, together, told_apart};
 use crate::ingest::{Ready, chain, find};
 use crate::pipeline::Pipeline;
 use crate::quarantine::Response;
@@ -17,6 +22,8 @@ use crate::wall::now;
 
 /// Alerts that are looked at for a quarantine between two commits.
 const QUARANTINES_MOST: usize = 1000;
+/// Alerts that are looked at together where people should not get too many messages.
+const ROUND_MOST: usize = 10_000;
 
 /// Why alerts were not delivered.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +82,10 @@ pub struct Outlet {
     pub name: String,
     /// What it does with them.
     pub way: Way,
+    /// How many messages it may get, where people read them.
+    pub ration: Option<Ration>,
+    /// Revisions that a round has told already which is not over, because a later one failed.
+    pub told: BTreeSet<String>,
 }
 
 /// What every outlet needs.
@@ -121,6 +132,31 @@ impl Desk {
         change.commit()
     }
 
+    /// Remembers which alerts a sink must be told of again, and which no longer.
+    fn note_raised<'a>(&self, sink: &str, alerts: impl Iterator<Item = &'a Alert>) -> Result<(), StateError> {
+        let (change, now) = (self.state.write()?, now());
+        for alert in alerts {
+            if is_over(alert) {
+                change.remove_raised(sink, &alert.id)?;
+            } else {
+                change.put_raised(sink, &alert.id, now)?;
+            }
+        }
+        change.commit()
+    }
+
+    /// Alerts whose episode goes on, and ids of those of which none does, or whose detector is gone.
+    fn open_ones(&self, ids: Vec<String>) -> Result<(Vec<Alert>, Vec<String>), StateError> {
+        let (mut open, mut over) = (Vec::new(), Vec::new());
+        for id in ids {
+            match self.state.alert(&id)? {
+                Some(alert) if !is_over(&alert) && find(&self.ready, &alert.detector).is_some() => open.push(alert),
+                _ => over.push(id),
+            }
+        }
+        Ok((open, over))
+    }
+
     fn acknowledge(&self, sink: &str, number: u64) -> Result<(), StateError> {
         let change = self.state.write()?;
         change.acknowledge(sink, number)?;
@@ -161,8 +197,13 @@ impl Desk {
                 alertmanager_alert(alert, &Firing { now, until: now.plus(*fires_for), severity })
             }
         };
-        Message { key: format!("{}-{}", alert.id, alert.revision), text }
+        Message { key: key(alert), text }
     }
+}
+
+/// The same for the same revision of an alert.
+fn key(alert: &Alert) -> String {
+    format!("{}-{}", alert.id, alert.revision)
 }
 
 impl Outlet {
@@ -183,13 +224,18 @@ impl Outlet {
 
     fn empty_outbox(&mut self, desk: &Desk) -> Result<(), OutletError> {
         loop {
+            let left = self.ration.as_mut().map_or(usize::MAX, |ration| ration.left(Instant::now()));
+            if left == 0 {
+                return Ok(());
+            }
             let most = match &self.way {
+                Way::Sink(..) if self.ration.is_some() => ROUND_MOST,
                 Way::Sink(sink, _) => sink.messages_most(),
                 Way::Quarantine(_) => QUARANTINES_MOST,
                 Way::Broken(_) => 1,
             };
             let waiting = desk.state.outbox(&self.name, most)?;
-            let Some((last, _)) = waiting.last() else { return Ok(()) };
+            let Some((last, _)) = waiting.last() else { return self.raise_again(desk) };
             let failed = |source| OutletError::Sink { name: self.name.clone(), source };
             match &mut self.way {
                 Way::Quarantine(response) => {
@@ -198,14 +244,101 @@ impl Outlet {
                         .for_each(|(_, alert)| response.quarantine(alert, &desk.ready, &desk.state, &desk.templates));
                 }
                 Way::Broken(reason) => return Err(failed(DeliverError::Unusable { reason: reason.clone() })),
+                Way::Sink(..) if self.ration.is_some() => {
+                    self.deliver_round(desk, waiting, left)?;
+                    continue;
+                }
                 Way::Sink(sink, form) => {
                     let messages: Vec<Message> = waiting.iter().map(|(_, alert)| desk.message(alert, form)).collect();
                     let receipt = sink.deliver(&messages).map_err(failed)?;
+                    if let Form::Alertmanager(_) = form {
+                        desk.note_raised(&self.name, waiting.iter().map(|(_, alert)| alert))?;
+                    }
                     self.put_aside(desk, &receipt.refused, &waiting, &messages)?;
                 }
             }
             desk.acknowledge(&self.name, *last)?;
         }
+    }
+
+    /// An alert that an Alertmanager was told of ends there by itself unless it is told again.
+    fn raise_again(&mut self, desk: &Desk) -> Result<(), OutletError> {
+        let Way::Sink(sink, form) = &mut self.way else { return Ok(()) };
+        let Form::Alertmanager(fires_for) = &*form else { return Ok(()) };
+        let before = now().minus(Period(fires_for.0 / 2));
+        loop {
+            let ids = desk.state.raised(&self.name, before, sink.messages_most())?;
+            if ids.is_empty() {
+                return Ok(());
+            }
+            let (open, over) = desk.open_ones(ids)?;
+            let messages: Vec<Message> = open.iter().map(|alert| desk.message(alert, form)).collect();
+            let failed = |source| OutletError::Sink { name: self.name.clone(), source };
+            for Refusal { at, reason } in sink.deliver(&messages).map_err(failed)?.refused {
+                warn!(sink = self.name, alert = open[at].id, reason, "refused when it was told again");
+            }
+            let change = desk.state.write()?;
+            for id in over {
+                change.remove_raised(&self.name, &id)?;
+            }
+            change.commit()?;
+            desk.note_raised(&self.name, open.iter())?;
+        }
+    }
+
+    /// Takes the place of the outlet `before` with the same name: what was sent counts.
+    pub fn follow(&mut self, before: Self) {
+        self.told = before.told;
+        self.ration = match (self.ration.take(), before.ration) {
+            (Some(own), Some(before)) => Some(before.bounded_as(&own)),
+            (own, _) => own,
+        };
+    }
+
+    /// Delivers what people read: all that waits, where it is no more than they should get; else the worst of it, and the
+    /// rest as one message.
+    fn deliver_round(&mut self, desk: &Desk, waiting: Vec<(u64, Alert)>, left: usize) -> Result<(), OutletError> {
+        if waiting.len() <= left {
+            for (number, alert) in waiting {
+                self.tell(desk, &alert)?;
+                desk.acknowledge(&self.name, number)?;
+            }
+            self.told.clear();
+            return Ok(());
+        }
+        let (numbers, alerts): (Vec<u64>, Vec<Alert>) = waiting.into_iter().unzip();
+        let apart = told_apart(&alerts, left - 1);
+        for at in &apart {
+            self.tell(desk, &alerts[*at])?;
+        }
+        let rest = alerts.iter().enumerate().filter(|(at, _)| !apart.contains(at)).map(|(_, alert)| alert);
+        let rest: Vec<&Alert> = rest.filter(|alert| !self.told.contains(&key(alert))).collect();
+        if let Some(digest) = together(&rest) {
+            info!(sink = self.name, alerts = rest.len(), "more alerts than a minute's ration: told in one message");
+            self.tell(desk, &digest)?;
+        }
+        if let Some(last) = numbers.last() {
+            desk.acknowledge(&self.name, *last)?;
+        }
+        self.told.clear();
+        Ok(())
+    }
+
+    /// Sends one message, unless this round has.
+    fn tell(&mut self, desk: &Desk, alert: &Alert) -> Result<(), OutletError> {
+        let Way::Sink(sink, form) = &mut self.way else { return Ok(()) };
+        if self.told.contains(&key(alert)) {
+            return Ok(());
+        }
+        if let Some(ration) = &mut self.ration {
+            ration.take(Instant::now());
+        }
+        let messages = [desk.message(alert, form)];
+        let failed = |source| OutletError::Sink { name: self.name.clone(), source };
+        let receipt = sink.deliver(&messages).map_err(failed)?;
+        self.put_aside(desk, &receipt.refused, &[(0, alert.clone())], &messages)?;
+        self.told.insert(key(alert));
+        Ok(())
     }
 
     fn put_aside(

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use margay_core::{Alert, Entity, Time, TimeRange};
 use margay_decide::{Incidents, Silence, Verdict};
-use margay_features::{Limits, Plan};
+use margay_features::Limits;
 use margay_render::Templates;
 use margay_source::Log;
 use rayon::prelude::*;
@@ -16,15 +16,16 @@ use tracing::warn;
 use crate::budgets::TeamBudget;
 use crate::compose::{Composer, Happening};
 use crate::detect::{Outcome, Scored, Wish};
+use crate::heal::judge_or_heal;
 use crate::ingest::{LogReport, Pass, Ready, chain, failed, ingest, threads};
-use crate::judge::{JudgeError, Ran, Task, judge, rerun};
+use crate::judge::{JudgeError, Ran, Task, rerun};
 use crate::keep::Ending;
 use crate::lanes::{Job, Lanes};
 use crate::memory::Memory;
 use crate::outlet::{Outlet, OutletError, deliver_all};
 use crate::progress::Progress;
+use crate::resident;
 use crate::scores::{ScoresError, ScoresFile};
-use crate::specs::Definition;
 use crate::state::{State, StateError};
 use crate::wall::now;
 
@@ -67,6 +68,8 @@ pub struct Pipeline {
     pub state_dir: PathBuf,
     /// Limits of one query.
     pub limits: Limits,
+    /// Memory of the process from which on nobody new is remembered.
+    pub memory_bytes: u64,
     /// Rows shown of each alert at most.
     pub records_per_alert: usize,
     /// Where detectors run, each apart from the others.
@@ -210,6 +213,10 @@ impl Pipeline {
     /// What is to be done: by detectors that are due, and by those whose features changed.
     fn tasks(&self, request: &Request, logs: &Reports) -> Vec<Task> {
         let mut tasks = Vec::new();
+        let is_memory_full = resident::bytes().is_some_and(|bytes| bytes >= self.memory_bytes);
+        if is_memory_full {
+            warn!(limit = self.memory_bytes, "the process is at `limits.memory`: no new entities are remembered");
+        }
         for ready in &self.ready {
             let name = &ready.definition.name;
             let report = logs.get(&ready.definition.query.log);
@@ -222,6 +229,7 @@ impl Pipeline {
                     until: request.until(ready),
                     train: request.train,
                     keep_scores: request.scores.is_some(),
+                    is_memory_full,
                     fresh: report.and_then(|report| report.fresh.get(name)).cloned(),
                 });
             }
@@ -233,7 +241,7 @@ impl Pipeline {
     fn run(&mut self, tasks: &[Task], most: Option<Duration>) -> Vec<Ending> {
         let jobs = tasks.iter().map(|task| {
             let (task, state) = (task.clone(), self.state.clone());
-            Job { name: task.ready.definition.name.clone(), work: Box::new(move || judge(&task, &state)) }
+            Job { name: task.ready.definition.name.clone(), work: Box::new(move || judge_or_heal(&task, &state)) }
         });
         let mut ended = self.lanes.run(jobs.collect(), most);
         ended.sort_by(|(a, _), (b, _)| a.cmp(b));
@@ -296,7 +304,14 @@ impl Pipeline {
         shown: TimeRange,
     ) -> Result<Explained, JudgeError> {
         let wish = Wish { scores_from: Some(shown.start), explain: Some((entity.clone(), bucket)) };
-        let task = Task { ready: ready.clone(), until: shown.end, train: false, keep_scores: false, fresh: None };
+        let task = Task {
+            ready: ready.clone(),
+            until: shown.end,
+            train: false,
+            keep_scores: false,
+            is_memory_full: false,
+            fresh: None,
+        };
         let (memory, outcome) = rerun(&task, &wish)?;
         let own = |row: &Scored| memory.entities()[row.entity] == *entity;
         Ok(Explained { verdict: outcome.explained, series: outcome.scores.into_iter().filter(own).collect() })
@@ -366,21 +381,6 @@ impl Pipeline {
             silences: &self.silences,
             records_per_alert: self.records_per_alert,
         }
-    }
-}
-
-impl Ready {
-    /// Names of the features.
-    #[must_use]
-    pub fn features(&self) -> &[String] {
-        &self.definition.judgement.rule.features
-    }
-
-    /// A detector whose query was planned.
-    #[must_use]
-    pub fn new(mut definition: Definition, plan: Plan, store: margay_features::Store) -> Self {
-        definition.judgement.fill = plan.fill().to_vec();
-        Self { definition, plan, gathered: Err("its log is read from files".to_owned()), store }
     }
 }
 

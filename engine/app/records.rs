@@ -36,8 +36,17 @@ pub struct DetectorStatus {
     /// Entities by their latest score state.
     pub entities: BTreeMap<String, u64>,
     /// How full the list of entities is: `ok`; `soft_limit` from four fifths on, where newcomers must be seen in three
-    /// buckets; `hard_limit`, where some were left out.
+    /// buckets; `hard_limit`, where some were left out, or where the process is at its limit of memory.
     pub limit: String,
+    /// About how many entities were not counted because they were too many; of them the same sample is kept each time.
+    #[serde(default)]
+    pub left_out: u64,
+    /// Since when there have been too many of them.
+    #[serde(default)]
+    pub crowded_since: Option<Time>,
+    /// Values of an entity in a bucket that changed after the bucket had been judged, because rows of the log came late.
+    #[serde(default)]
+    pub late: u64,
     /// Mean maturity of the entities, 0 to 1.
     pub maturity: f64,
     /// When they will be mature, should they learn on as fast.
@@ -87,6 +96,12 @@ pub struct Ingested {
     pub files: BTreeMap<String, TimeRange>,
     /// Rows read so far.
     pub rows: u64,
+    /// Entities left out so far because they were too many, about.
+    #[serde(default)]
+    pub left_out: u64,
+    /// Rows of features so far that changed after they had been judged.
+    #[serde(default)]
+    pub late: u64,
 }
 
 /// Why a sink takes nothing, while it does not.

@@ -1,5 +1,6 @@
 //! The configuration's sinks → outlets.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use margay_core::{Access, Login, Secret};
 use margay_deliver::{Batch, Elasticsearch, Post, Server, Sink};
 
 use crate::access::{access, pem};
+use crate::digest::Ration;
 use crate::ingest::chain;
 use crate::outlet::{Form, Outlet, Way};
 use crate::quarantine::Response;
@@ -41,7 +43,8 @@ pub fn outlets(loaded: &Loaded) -> Vec<Outlet> {
         protect: settings.protect.clone(),
         active_most: settings.max_active as usize,
     });
-    outlets.push(Outlet { name: QUARANTINE.to_owned(), way: Way::Quarantine(response) });
+    let way = Way::Quarantine(response);
+    outlets.push(Outlet { name: QUARANTINE.to_owned(), way, ration: None, told: BTreeSet::new() });
     outlets
 }
 
@@ -52,7 +55,9 @@ pub fn sinks(loaded: &Loaded) -> Vec<Outlet> {
     let outlet = |(name, sink): (String, &margay_config::Sink)| {
         let way = open(loaded, sink)
             .map_or_else(|error| Way::Broken(format!("{error:#}")), |(sink, form)| Way::Sink(sink, form));
-        Outlet { name, way }
+        let is_read = matches!(sink, margay_config::Sink::Slack(_) | margay_config::Sink::Webhook(_));
+        let ration = is_read.then(|| Ration::new(loaded.engine.delivery.messages_per_minute as usize));
+        Outlet { name, way, ration, told: BTreeSet::new() }
     };
     names.into_iter().zip(&loaded.engine.sinks).map(outlet).collect()
 }

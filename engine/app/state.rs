@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use margay_core::Alert;
+use margay_core::{Alert, Time};
 use redb::backends::InMemoryBackend;
 use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition};
 use serde::Serialize;
@@ -27,6 +27,8 @@ pub(crate) const OUTBOX: TableDefinition<u64, &[u8]> = TableDefinition::new("out
 pub(crate) const PLACES: TableDefinition<&str, u64> = TableDefinition::new("places");
 /// Sink → [`SinkFailure`] in JSON, while it fails.
 pub(crate) const SINK_FAILURES: TableDefinition<&str, &[u8]> = TableDefinition::new("sink_failures");
+/// Sink and alert id → when the sink was last told, in milliseconds, that the alert is raised: where it must be told again.
+pub(crate) const RAISED: TableDefinition<(&str, &str), i64> = TableDefinition::new("raised");
 /// Detector and digest of its features → [`Ingested`] in JSON.
 pub(crate) const INGESTED: TableDefinition<&str, &[u8]> = TableDefinition::new("ingested");
 /// Detector and digest of its features → [`Dirty`] in JSON.
@@ -129,6 +131,7 @@ impl State {
         }
         write.transaction.open_table(OUTBOX).map_err(|source| failed(&self.path, "opening a table", source))?;
         write.transaction.open_table(PLACES).map_err(|source| failed(&self.path, "opening a table", source))?;
+        write.transaction.open_table(RAISED).map_err(|source| failed(&self.path, "opening a table", source))?;
         write.commit()?;
         self.order_alerts()?;
         Ok(self)
@@ -283,6 +286,28 @@ impl State {
     /// The store fails, or the record is from another version.
     pub fn sink_failure(&self, sink: &str) -> Result<Option<SinkFailure>, StateError> {
         self.json(SINK_FAILURES, sink)
+    }
+
+    /// Ids of alerts that the sink was last told of before a time; at most `most`.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub fn raised(&self, sink: &str, before: Time, most: usize) -> Result<Vec<String>, StateError> {
+        let reading = |source: redb::Error| failed(&self.path, "reading", source);
+        let read = self.read()?;
+        let table = read.open_table(RAISED).map_err(|source| reading(source.into()))?;
+        let mut ids = Vec::new();
+        for entry in table.range((sink, "")..).map_err(|source| reading(source.into()))? {
+            let (key, told) = entry.map_err(|source| reading(source.into()))?;
+            let (of, id) = key.value();
+            if of != sink || ids.len() >= most {
+                break;
+            }
+            if told.value() < before.0 {
+                ids.push(id.to_owned());
+            }
+        }
+        Ok(ids)
     }
 
     /// The memory that groups alerts into incidents, in postcard.

@@ -9,7 +9,7 @@ use super::print_json;
 use crate::Exit;
 use crate::cli::{Cli, Output, RunArgs};
 use crate::daemon;
-use crate::open;
+use crate::open::{self, Shared};
 use crate::pipeline::{CycleReport, Pipeline, Request};
 use crate::scores::ScoresFile;
 use crate::wall::now;
@@ -19,13 +19,17 @@ pub fn run(cli: &Cli, args: &RunArgs) -> anyhow::Result<Exit> {
     if !args.once {
         return daemon::run(&cli.config, args);
     }
-    let Some(mut pipeline) = open::pipeline(&cli.config)? else { return Ok(Exit::Configuration) };
+    let loaded = margay_config::load(&cli.config);
+    let opened = open::load(&cli.config, &loaded, &Shared::default())?;
+    let Some(mut pipeline) = opened else { return Ok(Exit::Configuration) };
     if pipeline.state.is_read_only() {
         bail!("{} is in use by another margay, which runs these detectors", pipeline.state_dir.display());
     }
     let now = args.until.unwrap_or_else(now);
     let mut scores = args.scores.as_deref().map(ScoresFile::create).transpose()?;
-    let mut request = Request { scores: scores.as_mut(), train: args.train, ..Request::once(now, now) };
+    // Who says until when counts the delay of the logs himself.
+    let watermarks = if args.until.is_some() { BTreeMap::new() } else { open::watermarks(&loaded, now) };
+    let mut request = Request { scores: scores.as_mut(), train: args.train, watermarks, ..Request::once(now, now) };
     let report = pipeline.cycle(&mut request)?;
     if let Some(scores) = scores {
         scores.finish()?;

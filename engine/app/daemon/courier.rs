@@ -123,7 +123,9 @@ fn serve(mut outlet: Outlet, mut desk: Desk, orders: &Receiver<Order>) {
         loop {
             match order {
                 Ok(Order::Take(other)) => {
-                    (outlet, desk) = *other;
+                    let before = std::mem::replace(&mut outlet, other.0);
+                    desk = other.1;
+                    outlet.follow(before);
                     pause = Pause::default();
                 }
                 Ok(Order::Deliver) | Err(RecvTimeoutError::Timeout) => {}

@@ -145,10 +145,8 @@ impl Worker {
 
     fn cycle(&mut self, now: Time) -> anyhow::Result<()> {
         let daemon = &self.loaded.engine.daemon;
-        let delay = |name: &String| self.loaded.engine.logs.get(name).map_or(Period(0), margay_config::Log::delay);
-        let watermarks = self.pipeline.logs.keys().map(|name| (name.clone(), now.minus(delay(name)))).collect();
         let mut request = Request {
-            watermarks,
+            watermarks: open::watermarks(&self.loaded, now),
             scores: self.scores.as_mut(),
             due: Some(&self.schedule.take(now) | &self.backoff.again(now)),
             skip: self.backoff.waiting(now),

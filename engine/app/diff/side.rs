@@ -181,7 +181,14 @@ impl Sides {
         let started = Instant::now();
         let table = Arc::new(ready.store.read(TimeRange { start: Time::MIN, end: self.range.end })?);
         let fresh = Some(table.clone());
-        let task = Task { ready: ready.clone(), until: self.range.end, train: false, keep_scores: false, fresh };
+        let task = Task {
+            ready: ready.clone(),
+            until: self.range.end,
+            train: false,
+            keep_scores: false,
+            is_memory_full: false,
+            fresh,
+        };
         let (memory, outcome) = rerun(&task, &Wish::default())?;
         let seconds = started.elapsed().as_secs_f64();
         let apart = State::in_memory()?;

@@ -10,6 +10,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use crate::overview::Scene;
+use crate::resident;
 use crate::state::StateError;
 use crate::web::board::Board;
 
@@ -84,6 +85,11 @@ pub(super) fn text(board: &Board) -> Result<String, StateError> {
     let ready = Gauge::<i64>::default();
     ready.set(i64::from(board.is_ready()));
     gauges.register("ready", "Whether a cycle has ended well", ready);
+    if let Some(bytes) = resident::bytes() {
+        let resident = Gauge::<i64>::default();
+        resident.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        gauges.register("resident_memory_bytes", "Memory of the process", resident);
+    }
     if let Some(scene) = board.scene() {
         detectors(&scene, &mut counters, &mut gauges)?;
         alerts(&scene, &mut gauges)?;
@@ -97,6 +103,7 @@ pub(super) fn text(board: &Board) -> Result<String, StateError> {
 
 fn detectors(scene: &Scene, counters: &mut Registry, gauges: &mut Registry) -> Result<(), StateError> {
     let (rows, states, entities) = (Counters::default(), Gauges::default(), Gauges::default());
+    let (left_out, late) = (Counters::default(), Counters::default());
     let (watermarks, runs) = (Seconds::default(), Seconds::default());
     for row in scene.rows()? {
         let own = vec![("detector", row.name.clone())];
@@ -108,6 +115,8 @@ fn detectors(scene: &Scene, counters: &mut Registry, gauges: &mut Registry) -> R
             entities.get_or_create(&with(state)).set(i64::try_from(*count).unwrap_or(i64::MAX));
         }
         rows.get_or_create(&own).inc_by(row.status.rows);
+        left_out.get_or_create(&own).inc_by(row.status.left_out);
+        late.get_or_create(&own).inc_by(row.status.late);
         for (times, time) in [(&watermarks, row.status.watermark), (&runs, row.status.last_run)] {
             if let Some(time) = time {
                 times.get_or_create(&own).set(seconds(time));
@@ -115,6 +124,8 @@ fn detectors(scene: &Scene, counters: &mut Registry, gauges: &mut Registry) -> R
         }
     }
     counters.register("detector_rows", "Log rows read", rows);
+    counters.register("detector_left_out_entities", "Entities left out because they were too many, about", left_out);
+    counters.register("detector_late_values", "Values that changed after they had been judged", late);
     gauges.register("detector_state", "1 for the state of the detector, 0 for the others", states);
     gauges.register("detector_entities", "Entities by their latest state", entities);
     gauges.register("detector_watermark_timestamp_seconds", "Buckets before this time were judged", watermarks);

@@ -181,9 +181,14 @@ pub enum QuarantineMode {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Most entities of a detector; further ones have the state `over_limit`.
+    /// Most entities of a detector; further ones have the state `over_limit`. Where a flood of them comes, those that are
+    /// known stay, and of the others the same sample each time; an alert tagged `cardinality` says so.
     #[garde(range(min = 1, max = 10_000_000))]
     pub entities_per_detector: u32,
+    /// Memory of the whole process. Queries share a quarter of it, and while the process has more, no detector remembers
+    /// a new entity: its `limit` is then `hard_limit`. Those that are known are judged as before.
+    #[garde(skip)]
+    pub memory: Quantity,
     /// Longest time for the SQL of one detector over one read.
     #[garde(skip)]
     pub query_timeout: Period,
@@ -208,6 +213,8 @@ pub struct Limits {
 impl Limits {
     /// Least `query_memory` that can be set: 16 MiB.
     pub const QUERY_MEMORY_LEAST: Quantity = Quantity(16.0 * 1024.0 * 1024.0);
+    /// Least `memory` that can be set: 128 MiB.
+    pub const MEMORY_LEAST: Quantity = Quantity(128.0 * 1024.0 * 1024.0);
     /// Least `pull_bytes` that can be set: 1 MiB.
     pub const PULL_BYTES_LEAST: Quantity = Quantity(1024.0 * 1024.0);
 }
@@ -216,6 +223,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             entities_per_detector: 20_000,
+            memory: Quantity(4.0 * 1024.0 * 1024.0 * 1024.0),
             query_timeout: Period::MINUTE,
             query_memory: Quantity(512.0 * 1024.0 * 1024.0),
             records_per_alert: 5,

@@ -63,7 +63,8 @@ pub struct TimeField {
     /// The field with the time of the record, or with its start.
     #[garde(length(min = 1))]
     pub field: String,
-    /// The field with the end of a record that spans time; its amounts are spread over the buckets it overlaps.
+    /// The field with the end of a record that spans time. It counts in every bucket that it overlaps; the amounts of a
+    /// preset, such as bytes, are spread over them.
     #[serde(default)]
     #[garde(length(min = 1))]
     pub end_field: Option<String>,

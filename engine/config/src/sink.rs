@@ -101,6 +101,10 @@ pub struct Delivery {
     /// `dead-letters` in the folder of the state and the next ones go on. What fails otherwise is tried again for ever.
     #[garde(range(min = 1, max = 20))]
     pub tries: u32,
+    /// Most messages that a Slack channel or a webhook gets in any minute. Where more alerts wait, the worst are told, and
+    /// the rest in one message; `margay alerts` lists all. Raise it for a webhook that no person reads.
+    #[garde(range(min = 2, max = 1_000_000))]
+    pub messages_per_minute: u32,
 }
 
 impl Delivery {
@@ -110,7 +114,7 @@ impl Delivery {
 
 impl Default for Delivery {
     fn default() -> Self {
-        Self { timeout: Period::SECOND.times(10), tries: 5 }
+        Self { timeout: Period::SECOND.times(10), tries: 5, messages_per_minute: 20 }
     }
 }
 

@@ -38,6 +38,8 @@ pub struct FeatureTable {
     pub excluded: Vec<bool>,
     /// Buckets in which the log had any row at all, whoever it was about; ordered, without repeats.
     pub covered: Vec<Time>,
+    /// About how many entities the pass that made the table left out, because they were too many; 0 in what was stored.
+    pub left_out: u64,
 }
 
 impl FeatureTable {

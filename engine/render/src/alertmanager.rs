@@ -36,8 +36,9 @@ pub fn alertmanager_alert(alert: &Alert, firing: &Firing) -> String {
     }))
 }
 
-/// An amended episode was over if the revision came after its last anomalous bucket.
-fn is_over(alert: &Alert) -> bool {
+/// Whether the alert has ended there. An amended episode was over if the revision came after its last anomalous bucket.
+#[must_use]
+pub fn is_over(alert: &Alert) -> bool {
     match alert.status {
         AlertStatus::Closed | AlertStatus::Withdrawn => true,
         AlertStatus::Amended => alert.time > alert.end,

@@ -23,7 +23,7 @@ mod slack;
 mod templates;
 mod units;
 
-pub use alertmanager::{Firing, alertmanager_alert};
+pub use alertmanager::{Firing, alertmanager_alert, is_over};
 pub use error::{RenderError, TemplateError};
 pub use event::calico_event;
 pub use event_mapping::calico_event_mapping;

@@ -226,6 +226,10 @@ fn limits(limits: &Limits, findings: &mut Findings<'_>) {
         let message = format!("a query cannot end within {}", limits.query_timeout);
         findings.value(&["limits", "query_timeout"], "out-of-range", message, "at least 1s");
     }
+    if limits.memory < Limits::MEMORY_LEAST {
+        let message = format!("margay cannot run in {} bytes", limits.memory);
+        findings.value(&["limits", "memory"], "out-of-range", message, "at least 128MiB");
+    }
     if limits.query_memory < Limits::QUERY_MEMORY_LEAST {
         let message = format!("a query cannot run in {} bytes", limits.query_memory);
         findings.value(&["limits", "query_memory"], "out-of-range", message, "at least 16MiB");

@@ -94,6 +94,7 @@ fn each_rule_of_margay_yaml_is_told_at_its_line() {
         ("response: { quarantine: { mode: live } }", "unknown-value", 3),
         ("limits:\n  query_timeout: 10ms", "out-of-range", 4),
         ("limits:\n  query_memory: 1KiB", "out-of-range", 4),
+        ("limits:\n  memory: 64MiB", "out-of-range", 4),
         ("limits:\n  query_memory: .inf", "not-finite", 4),
         ("limits:\n  entities_per_detector: 1.5", "wrong-type", 4),
         ("daemon:\n  detector_timeout: 10ms", "out-of-range", 4),

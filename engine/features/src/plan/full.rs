@@ -59,6 +59,7 @@ pub(crate) fn compile(
         output: Output::default(),
         required: required.to_vec(),
         sampler,
+        guests: None,
     })
 }
 

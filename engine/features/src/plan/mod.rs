@@ -14,9 +14,10 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::logical_expr::LogicalPlan;
-use margay_core::{Fill, Grouping, Period};
+use margay_core::{Entity, Fill, Grouping, Period};
 
 use crate::query::{Body, Part, Query, QueryError};
+use crate::run::Known;
 use crate::sql::complaint::Complaint;
 pub(crate) use sampler::Sampler;
 pub(crate) use worker::{STACK_BYTES, panic_message};
@@ -25,6 +26,7 @@ pub(crate) use worker::{STACK_BYTES, panic_message};
 #[derive(Clone)]
 pub struct Plan {
     pub(crate) inner: Arc<Compiled>,
+    pub(crate) known: Known,
 }
 
 /// A query that comes to the same over gathered rows.
@@ -60,6 +62,8 @@ pub(crate) struct Compiled {
     pub(crate) required: Vec<String>,
     /// Finds the rows behind an alert.
     pub(crate) sampler: Sampler,
+    /// Tells whom a row is about before rows are grouped; none where a statement does that in its own way.
+    pub(crate) guests: Option<Sampler>,
 }
 
 /// Columns of a plan's result: the start of the bucket, the entity, the features, and those named here.
@@ -81,7 +85,14 @@ impl Plan {
     pub fn compile(query: &Query, schema: SchemaRef) -> Result<Self, Vec<QueryError>> {
         let query = query.clone();
         let compiled = worker::run(move || compile(&query, &schema))?;
-        Ok(Self { inner: Arc::new(compiled) })
+        Ok(Self { inner: Arc::new(compiled), known: Arc::new(Vec::new) })
+    }
+
+    /// The same plan for a detector that knows these entities: where more come than [`crate::Limits::entities`], they stay.
+    /// They are asked for only then.
+    #[must_use]
+    pub fn with_known(&self, known: impl Fn() -> Vec<Entity> + Send + Sync + 'static) -> Self {
+        Self { inner: self.inner.clone(), known: Arc::new(known) }
     }
 
     /// Compiles a query to be asked of rows that are gathered, as far as they can be, before they are read.
@@ -92,7 +103,7 @@ impl Plan {
         let query = query.clone();
         let compiled = worker::run(move || gathered(&query, &schema));
         let (grouping, compiled) = compiled.map_err(|errors| errors[0].to_string())??;
-        Ok(Gathered { grouping, plan: Self { inner: Arc::new(compiled) } })
+        Ok(Gathered { grouping, plan: Self { inner: Arc::new(compiled), known: Arc::new(Vec::new) } })
     }
 
     /// Columns of the log that the scan must deliver besides those of the span.

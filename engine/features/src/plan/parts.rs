@@ -100,6 +100,8 @@ fn finish(
     let output =
         Output { counted: lists.contains(&true), kept: understood.kept.is_some(), detailed: !required.is_empty() };
     let sampler = Sampler::new(state, all, &understood.sampled()).map_err(|error| whole(error.into()))?;
+    // A column that the optimiser did away with is not there to tell guests by.
+    let guests = Sampler::new(state, &narrow.table, &understood.guests()).ok();
     Ok(Compiled {
         detector: query.detector.clone(),
         bucket: query.bucket,
@@ -113,6 +115,7 @@ fn finish(
         output,
         required: Vec::new(),
         sampler,
+        guests,
     })
 }
 
@@ -190,8 +193,13 @@ impl Understood {
     }
 
     fn sampled(&self) -> Conditions {
-        let condition = self.filter.iter().chain(&self.kept).cloned().reduce(Expr::and);
-        Conditions { log: self.log.clone(), condition, keys: self.entity.iter().cloned().map(Some).collect() }
+        Conditions { condition: self.filter.iter().chain(&self.kept).cloned().reduce(Expr::and), ..self.guests() }
+    }
+
+    /// Rows that make groups, excluded ones among them.
+    fn guests(&self) -> Conditions {
+        let keys = self.entity.iter().cloned().map(Some).collect();
+        Conditions { log: self.log.clone(), condition: self.filter.clone(), keys }
     }
 }
 

@@ -8,17 +8,20 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use datafusion::execution::TaskContext;
+use datafusion::execution::memory_pool::GreedyMemoryPool;
 use datafusion::physical_plan::execute_stream;
 use futures::StreamExt;
 use margay_core::{FeatureTable, Period, TimeRange};
 use tracing::warn;
 
 use super::collect::{Collector, Finish};
+use super::door::Doorkeeper;
 use super::error::RunError;
 use super::feed::Feed;
 use super::lane::Lane;
+use super::pool::Share;
 use super::queue::Queue;
-use crate::plan::{Compiled, Plan, STACK_BYTES, panic_message};
+use crate::plan::{Plan, STACK_BYTES, panic_message};
 use crate::sql::session;
 use crate::sql::table::Fed;
 
@@ -29,8 +32,13 @@ pub struct Limits {
     pub timeout: Period,
     /// Memory for groups, distinct values and quantiles, in bytes.
     pub memory_bytes: u64,
+    /// Memory of all plans of a pass together, in bytes.
+    pub total_bytes: u64,
     /// Rows of (entity, bucket) in the result at most.
     pub groups: u64,
+    /// Entities at most, with those that were known before; see [`Plan::with_known`]. Of newcomers that are too many a
+    /// sample is kept.
+    pub entities: u64,
 }
 
 /// How often the watch looks at the clock.
@@ -82,13 +90,22 @@ struct Run<'a> {
     ended: Mutex<mpsc::Receiver<(usize, Collected)>>,
 }
 
-type Collected = Result<Collector, RunError>;
+type Collected = Result<Grouped, RunError>;
+
+/// What a query yields.
+struct Grouped {
+    collector: Collector,
+    /// Entities, about, that were too many to be grouped.
+    left_out: u64,
+}
 
 impl<'a> Run<'a> {
     fn start(plans: &'a [&'a Plan], range: TimeRange, limits: &Limits) -> Self {
         let mut by_width: BTreeMap<Period, usize> = BTreeMap::new();
         let (mut lanes, mut places, mut queues) = (Vec::new(), Vec::new(), Vec::new());
         let (sender, ended) = mpsc::channel();
+        let all_bytes = bytes(limits.total_bytes);
+        let all = Arc::new(GreedyMemoryPool::new(all_bytes));
         for (at, plan) in plans.iter().enumerate() {
             let width = plan.inner.bucket;
             let lane = *by_width.entry(width).or_insert_with(|| {
@@ -98,17 +115,19 @@ impl<'a> Run<'a> {
             let queue = Arc::new(Queue::new());
             places.push((lane, lanes[lane].add(&plan.inner, queue.clone())));
             queues.push(queue.clone());
-            let (compiled, sender, limits) = (plan.inner.clone(), sender.clone(), *limits);
+            let (plan, sender, limits) = (Plan::clone(plan), sender.clone(), *limits);
+            let detector = plan.inner.detector.clone();
+            let share = Arc::new(Share::new(bytes(limits.memory_bytes), all.clone(), all_bytes));
             let work = move || {
-                let result = work(&compiled, &queue, &limits);
+                let result = work(&plan, &queue, &limits, share);
                 queue.close();
                 // Nobody listens where the plan was abandoned.
                 let _ = sender.send((at, result));
             };
-            let builder = std::thread::Builder::new().name(format!("sql {}", plan.inner.detector));
+            let builder = std::thread::Builder::new().name(format!("sql {detector}"));
             if let Err(error) = builder.stack_size(STACK_BYTES).spawn(work) {
                 queues[at].close();
-                warn!(detector = plan.inner.detector, %error, "no thread to run the query on");
+                warn!(detector, %error, "no thread to run the query on");
             }
         }
         Self { plans, limits: *limits, lanes, places, queues, ended: Mutex::new(ended) }
@@ -157,8 +176,8 @@ impl<'a> Run<'a> {
         let plan = &self.plans[at].inner;
         let (lane, outlet) = self.places[at];
         let lane = &self.lanes[lane];
-        let finish = Finish { plan, covered: lane.covered(), detailed: lane.detailed(outlet) };
-        result?.finish(finish)
+        let Grouped { collector, left_out } = result?;
+        collector.finish(Finish { plan, covered: lane.covered(), detailed: lane.detailed(outlet), left_out })
     }
 
     fn warn(&self) {
@@ -181,25 +200,30 @@ impl Drop for Finishing<'_> {
 }
 
 /// Runs one plan on this thread.
-fn work(plan: &Compiled, queue: &Arc<Queue>, limits: &Limits) -> Collected {
+fn work(plan: &Plan, queue: &Arc<Queue>, limits: &Limits, share: Arc<Share>) -> Collected {
     let ran = catch_unwind(AssertUnwindSafe(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().build();
         let runtime = runtime.map_err(|error| RunError::Panic(error.to_string()))?;
-        runtime.block_on(execute(plan, queue, limits))
+        runtime.block_on(execute(plan, queue, limits, share))
     }));
     ran.unwrap_or_else(|panic| Err(RunError::Panic(panic_message(&*panic).to_owned())))
 }
 
-async fn execute(plan: &Compiled, queue: &Arc<Queue>, limits: &Limits) -> Collected {
+async fn execute(plan: &Plan, queue: &Arc<Queue>, limits: &Limits, share: Arc<Share>) -> Collected {
     let failed = |error| RunError::of_query(&error, limits.memory_bytes);
-    let memory_bytes = usize::try_from(limits.memory_bytes).unwrap_or(usize::MAX);
-    let state = session::state_to_run(Fed(queue.clone()), memory_bytes).map_err(failed)?;
-    let physical = state.query_planner().create_physical_plan(&plan.logical, &state).await.map_err(failed)?;
+    let doorkeeper = Arc::new(Doorkeeper::new(plan, limits.entities, share.clone()));
+    let fed = Fed { queue: queue.clone(), doorkeeper: doorkeeper.clone() };
+    let state = session::state_to_run(fed, share).map_err(failed)?;
+    let physical = state.query_planner().create_physical_plan(&plan.inner.logical, &state).await.map_err(failed)?;
     let mut batches = execute_stream(physical, Arc::new(TaskContext::from(&state))).map_err(failed)?;
-    let mut collector = Collector::new(plan, limits.groups);
+    let mut collector = Collector::new(plan, limits);
     while let Some(batch) = batches.next().await {
         collector.add(&batch.map_err(failed)?)?;
     }
     collector.check()?;
-    Ok(collector)
+    Ok(Grouped { collector, left_out: doorkeeper.left_out() })
+}
+
+fn bytes(most: u64) -> usize {
+    usize::try_from(most).unwrap_or(usize::MAX)
 }

@@ -12,8 +12,10 @@ use margay_core::members::MEMBERS_MOST;
 use margay_core::{Entity, FeatureTable, Members, Time};
 use tracing::warn;
 
+use super::aggregate::Limits;
+use super::door::{Door, Known, print};
 use super::error::RunError;
-use crate::plan::{Compiled, Output};
+use crate::plan::{Compiled, Output, Plan};
 
 /// Gathers the rows of a result.
 pub(crate) struct Collector {
@@ -31,6 +33,10 @@ pub(crate) struct Collector {
     members: Vec<Option<Members>>,
     kept: Vec<bool>,
     detailed: Vec<bool>,
+    /// Asked only where there are more entities than may be.
+    known_before: Known,
+    entities_most: u64,
+    door: Option<Door>,
 }
 
 /// What a result is completed with.
@@ -38,17 +44,20 @@ pub(crate) struct Finish<'a> {
     pub(crate) plan: &'a Compiled,
     /// Buckets in which the log had a row.
     pub(crate) covered: Vec<Time>,
+    /// Entities, about, that the query did not group because they were too many.
+    pub(crate) left_out: u64,
     /// Buckets with detail, where the plan does not say so itself.
     pub(crate) detailed: Option<BTreeSet<i64>>,
 }
 
 impl Collector {
-    /// No rows yet, and `limit` of them at most.
-    pub(crate) fn new(plan: &Compiled, limit: u64) -> Self {
+    /// No rows yet.
+    pub(crate) fn new(plan: &Plan, limits: &Limits) -> Self {
+        let (known_before, plan) = (plan.known.clone(), &plan.inner);
         Self {
             columns: plan.entity.clone(),
             output: plan.output,
-            limit,
+            limit: limits.groups,
             groups: 0,
             known: HashMap::new(),
             entities: Vec::new(),
@@ -58,6 +67,9 @@ impl Collector {
             members: plan.lists.iter().map(|list| list.then(Members::default)).collect(),
             kept: Vec::new(),
             detailed: Vec::new(),
+            known_before,
+            entities_most: limits.entities,
+            door: None,
         }
     }
 
@@ -137,7 +149,49 @@ impl Collector {
             };
             self.entity.push(entity);
         }
+        if self.entities.len() as u64 > self.entities_most.saturating_mul(2) {
+            self.keep_the_door();
+        }
         Ok(())
+    }
+
+    /// Drops the rows of entities that are too many: who stays is the same whenever it is asked.
+    fn keep_the_door(&mut self) {
+        let door = self.door.get_or_insert_with(|| Door::new(&self.known_before, self.entities_most));
+        let prints: Vec<u64> =
+            self.entities.iter().map(|one| print(one.values().iter().map(Option::as_deref))).collect();
+        for print in &prints {
+            let _may_stay_outside_in_the_end = door.admits(*print);
+        }
+        let held: Vec<bool> = prints.iter().map(|print| door.holds(*print)).collect();
+        if held.iter().all(|held| *held) {
+            return;
+        }
+        let mut places = held.iter().scan(0, |next, held| {
+            *next += u32::from(*held);
+            Some(*next - u32::from(*held))
+        });
+        let places: Vec<u32> = places.by_ref().collect();
+        let mut stays = held.iter();
+        self.entities.retain(|_| stays.next() == Some(&true));
+        self.known.retain(|_, entity| {
+            let stays = held[*entity as usize];
+            *entity = places[*entity as usize];
+            stays
+        });
+        let rows: Vec<usize> = (0..self.entity.len()).filter(|row| held[self.entity[*row] as usize]).collect();
+        self.entity = rows.iter().map(|row| places[self.entity[*row] as usize]).collect();
+        self.bucket_start = rows.iter().map(|row| self.bucket_start[*row]).collect();
+        self.kept = rows.iter().map(|row| self.kept[*row]).collect();
+        self.detailed = rows.iter().map(|row| self.detailed[*row]).collect();
+        for values in &mut self.values {
+            *values = rows.iter().map(|row| values[*row]).collect();
+        }
+        for members in self.members.iter_mut().flatten() {
+            let mut picked = Members::default();
+            rows.iter().for_each(|row| picked.push(members.row(*row)));
+            *members = picked;
+        }
     }
 
     /// Says how many lists do not hold all members that were counted.
@@ -156,8 +210,20 @@ impl Collector {
     ///
     /// # Errors
     /// A row is off the grid, or stands twice.
-    pub(crate) fn finish(self, finish: Finish<'_>) -> Result<FeatureTable, RunError> {
+    pub(crate) fn finish(mut self, finish: Finish<'_>) -> Result<FeatureTable, RunError> {
         let plan = finish.plan;
+        if self.entities.len() as u64 > self.entities_most.div_ceil(10) {
+            self.keep_the_door();
+        }
+        let left_out = self.door.as_ref().map_or(0, Door::left_out).max(finish.left_out);
+        if left_out > 0 {
+            warn!(
+                detector = plan.detector,
+                left_out,
+                most = self.entities_most,
+                "too many entities: a sample of newcomers stays"
+            );
+        }
         let mut by_value: Vec<u32> = (0..self.entities.len() as u32).collect();
         by_value.sort_unstable_by(|a, b| self.entities[*a as usize].cmp(&self.entities[*b as usize]));
         let mut rank = vec![0u32; by_value.len()];
@@ -206,6 +272,7 @@ impl Collector {
             excluded,
             entities: by_value.iter().map(|entity| self.entities[*entity as usize].clone()).collect(),
             covered: finish.covered,
+            left_out,
         })
     }
 }

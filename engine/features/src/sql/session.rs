@@ -7,7 +7,7 @@ use datafusion::catalog::streaming::StreamingTable;
 use datafusion::common::TableReference;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::GreedyMemoryPool;
+use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::AggregateUDF;
@@ -29,13 +29,13 @@ pub(crate) fn state() -> &'static SessionState {
     STATE.get_or_init(|| build().expect("nothing on disk is asked for"))
 }
 
-/// A state to run one query in, with `memory_bytes` for what it keeps and `source` for its table.
+/// A state to run one query in, with `pool` for what it keeps and `fed` for its table.
 ///
 /// # Errors
 /// None in practice: nothing on disk is asked for.
-pub(crate) fn state_to_run(fed: Fed, memory_bytes: usize) -> Result<SessionState> {
+pub(crate) fn state_to_run(fed: Fed, pool: Arc<dyn MemoryPool>) -> Result<SessionState> {
     let builder = SessionStateBuilder::new_from_existing(state().clone());
-    Ok(builder.with_config(config().with_extension(Arc::new(fed))).with_runtime_env(runtime(memory_bytes)?).build())
+    Ok(builder.with_config(config().with_extension(Arc::new(fed))).with_runtime_env(runtime(pool)?).build())
 }
 
 /// A state to plan a statement in, with one table.
@@ -78,7 +78,7 @@ fn build() -> Result<SessionState> {
     rules.retain(|rule| rule.name() != DISTINCT_RULE);
     let mut builder = SessionStateBuilder::new()
         .with_config(config())
-        .with_runtime_env(runtime(PLANNING_BYTES)?)
+        .with_runtime_env(runtime(Arc::new(GreedyMemoryPool::new(PLANNING_BYTES)))?)
         .with_default_features()
         .with_optimizer_rules(rules);
     // Later functions of a name take the place of earlier ones.
@@ -86,9 +86,9 @@ fn build() -> Result<SessionState> {
     Ok(builder.build())
 }
 
-fn runtime(memory_bytes: usize) -> Result<Arc<RuntimeEnv>> {
+fn runtime(pool: Arc<dyn MemoryPool>) -> Result<Arc<RuntimeEnv>> {
     RuntimeEnvBuilder::new()
-        .with_memory_pool(Arc::new(GreedyMemoryPool::new(memory_bytes)))
+        .with_memory_pool(pool)
         .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled))
         .build_arc()
 }

@@ -11,7 +11,7 @@ use datafusion::physical_plan::streaming::PartitionStream;
 use futures::stream;
 use margay_core::log::{BUCKET_START, END, START};
 
-use crate::run::{Queue, Taken, bucket_field};
+use crate::run::{Doorkeeper, Queue, Taken, bucket_field};
 
 /// Columns that queries see: those of the log, and the start of the bucket in place of the span.
 pub(crate) fn table_schema(log: &Schema) -> SchemaRef {
@@ -45,7 +45,10 @@ fn is_binary(data_type: &DataType) -> bool {
 }
 
 /// What a session's table holds.
-pub(crate) struct Fed(pub(crate) Arc<Queue>);
+pub(crate) struct Fed {
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) doorkeeper: Arc<Doorkeeper>,
+}
 
 #[derive(Debug)]
 struct Rows {
@@ -64,8 +67,9 @@ impl PartitionStream for Rows {
             if !open {
                 return None;
             }
-            match fed.as_ref().map_or(Taken::End, |fed| fed.0.take()) {
-                Taken::Batch(batch) => Some(Ok(batch)),
+            let fed = fed.as_ref()?;
+            match fed.queue.take() {
+                Taken::Batch(batch) => Some(fed.doorkeeper.pass(batch)),
                 Taken::End => None,
                 Taken::Abandoned => {
                     open = false;

@@ -22,11 +22,14 @@ use parquet::file::metadata::{KeyValue, ParquetMetaData};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
+use super::checksum::Checksum;
 use super::{Layout, StoreError, disk, rows};
 use crate::exact::list_type;
 
 /// Key of the file's metadata under which the covered buckets stand.
 const COVERED: &str = "margay.covered";
+/// Key under which the checksum of the rows stands.
+const CHECKSUM: &str = "margay.checksum";
 
 /// Rows that are handed to the writer at once.
 const WRITTEN_ROWS: usize = 8192;
@@ -70,6 +73,18 @@ impl<'a> DayFile<'a> {
         Self { path: folder.join(day.file_name()), layout }
     }
 
+    /// The generation before, as it was when the file was last replaced.
+    pub(super) fn previous(&self) -> Self {
+        Self { path: disk::previous(&self.path), layout: self.layout }
+    }
+
+    /// Moves the file away, and its previous generation into its place where that can be read.
+    pub(super) fn set_aside(&self) -> Result<(), StoreError> {
+        disk::set_aside(&self.path)?;
+        let previous = self.previous();
+        if previous.read().is_ok_and(|table| table.is_some()) { disk::put(&previous.path, &self.path) } else { Ok(()) }
+    }
+
     /// All of the day; `None` where there is no file.
     pub(super) fn read(&self) -> Result<Option<FeatureTable>, StoreError> {
         self.guarded(|| self.read_all())
@@ -89,10 +104,16 @@ impl<'a> DayFile<'a> {
     fn read_all(&self) -> Result<Option<FeatureTable>, StoreError> {
         let Some(builder) = self.open()? else { return Ok(None) };
         let covered = self.covered_in(builder.metadata())?;
+        let expected = Self::pair(builder.metadata(), CHECKSUM).map(str::to_owned);
+        let mut checksum = Checksum::new(Self::pair(builder.metadata(), COVERED).unwrap_or_default());
         let mut tables = Vec::new();
         for batch in builder.build().map_err(|error| self.damaged(error))? {
             let batch = batch.map_err(|error| StoreError::arrow(&self.path, error))?;
             tables.push(self.table(&batch)?);
+            checksum.add(&batch);
+        }
+        if expected.as_deref() != Some(&checksum.text()[..]) {
+            return Err(self.damaged(ParquetError::General("its rows do not have its checksum".to_owned())));
         }
         let mut table = rows::merge(self.layout, &tables);
         table.covered = covered;
@@ -110,9 +131,13 @@ impl<'a> DayFile<'a> {
         let properties = self.properties(covered);
         let write = |file: File| -> Result<File, ParquetError> {
             let mut writer = ArrowWriter::try_new(file, self.schema(), Some(properties))?;
+            let mut checksum = Checksum::new(&runs_to_text(covered, self.layout.bucket));
             for start in rows.clone().step_by(WRITTEN_ROWS) {
-                writer.write(&self.batch(table, start..rows.end.min(start + WRITTEN_ROWS))?)?;
+                let batch = self.batch(table, start..rows.end.min(start + WRITTEN_ROWS))?;
+                checksum.add(&batch);
+                writer.write(&batch)?;
             }
+            writer.append_key_value_metadata(KeyValue::new(CHECKSUM.to_owned(), checksum.text()));
             writer.into_inner()
         };
         disk::replace(&self.path, write, |source| StoreError::Write { path: self.path.clone(), source })
@@ -150,10 +175,14 @@ impl<'a> DayFile<'a> {
     }
 
     fn covered_in(&self, metadata: &ParquetMetaData) -> Result<Vec<Time>, StoreError> {
-        let pairs = metadata.file_metadata().key_value_metadata();
-        let text = pairs.and_then(|pairs| pairs.iter().find(|pair| pair.key == COVERED)?.value.as_deref());
+        let text = Self::pair(metadata, COVERED);
         text.and_then(|text| text_to_times(text, self.layout.bucket))
             .ok_or_else(|| StoreError::foreign(&self.path, "the covered buckets are missing"))
+    }
+
+    fn pair<'m>(metadata: &'m ParquetMetaData, key: &str) -> Option<&'m str> {
+        let pairs = metadata.file_metadata().key_value_metadata()?;
+        pairs.iter().find(|pair| pair.key == key)?.value.as_deref()
     }
 
     fn schema(&self) -> SchemaRef {
@@ -226,6 +255,7 @@ impl<'a> DayFile<'a> {
             detailed: flags(&columns[1 + entity_count + feature_count]),
             excluded: flags(&columns[2 + entity_count + feature_count]),
             covered: Vec::new(),
+            left_out: 0,
         })
     }
 

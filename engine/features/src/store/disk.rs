@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::StoreError;
@@ -67,13 +67,12 @@ pub(super) fn replace<E>(
     write: impl FnOnce(File) -> Result<File, E>,
     failed: impl FnOnce(E) -> StoreError,
 ) -> Result<(), StoreError> {
-    let mut unfinished = path.as_os_str().to_owned();
-    unfinished.push(UNFINISHED);
-    let unfinished = Path::new(&unfinished);
+    let unfinished = &beside(path, UNFINISHED);
     let finish = || {
         let file = File::create(unfinished).map_err(|source| StoreError::file("make", unfinished, source))?;
         let file = write(file).map_err(failed)?;
         file.sync_all().map_err(|source| StoreError::file("write", path, source))?;
+        keep_previous(path)?;
         fs::rename(unfinished, path).map_err(|source| StoreError::file("replace", path, source))?;
         sync_folder_of(path)
     };
@@ -83,6 +82,39 @@ pub(super) fn replace<E>(
         let _ = fs::remove_file(unfinished);
     }
     finished
+}
+
+/// The file's generation before.
+pub(super) fn previous(path: &Path) -> PathBuf {
+    beside(path, ".previous")
+}
+
+/// Gives the file, if it is there, a second name under which it stays when it is replaced.
+fn keep_previous(path: &Path) -> Result<(), StoreError> {
+    if path.exists() { put(path, &previous(path)) } else { Ok(()) }
+}
+
+/// Gives a file a second name, in place of what has it.
+pub(super) fn put(path: &Path, name: &Path) -> Result<(), StoreError> {
+    let failed = |source| StoreError::file("keep", path, source);
+    let unfinished = beside(name, ".link.tmp");
+    let _ = fs::remove_file(&unfinished);
+    fs::hard_link(path, &unfinished).map_err(failed)?;
+    fs::rename(&unfinished, name).map_err(failed)?;
+    // Where both names meant the same file already, nothing was renamed.
+    let _ = fs::remove_file(&unfinished);
+    Ok(())
+}
+
+/// Moves a damaged file away; it stays for who wants to see it.
+pub(super) fn set_aside(path: &Path) -> Result<(), StoreError> {
+    fs::rename(path, beside(path, ".damaged")).map_err(|source| StoreError::file("set aside", path, source))
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    PathBuf::from(name)
 }
 
 /// Removes a file, if it is there.

@@ -1,5 +1,6 @@
 //! Features on disk: a Parquet file a day, in a folder for each detector and definition.
 
+mod checksum;
 mod day;
 mod disk;
 mod rows;
@@ -133,6 +134,19 @@ impl Store {
         let first = days.iter().find_map(covered)?;
         let last = days.iter().rev().find_map(covered)?;
         Some(first.hull(last))
+    }
+
+    /// Where the error is that a file is damaged, or is none of this store: moves it away, puts its previous generation into
+    /// its place where there is one, and says which time the file was about. What came since must be made anew.
+    ///
+    /// # Errors
+    /// The file cannot be moved.
+    pub fn set_aside(&self, error: &StoreError) -> Result<Option<TimeRange>, StoreError> {
+        let (StoreError::Damaged { path, .. } | StoreError::Foreign { path, .. }) = error else { return Ok(None) };
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let Some(day) = Day::of_file_name(&name) else { return Ok(None) };
+        self.file(day).set_aside()?;
+        Ok(Some(day.range()))
     }
 
     fn days(&self) -> Result<Vec<Day>, StoreError> {

@@ -27,6 +27,7 @@ pub(super) fn select(table: &FeatureTable, keep: &dyn Fn(Time) -> bool) -> Featu
         detailed: rows.iter().map(|row| table.detailed[*row]).collect(),
         excluded: rows.iter().map(|row| table.excluded[*row]).collect(),
         covered: table.covered.iter().copied().filter(|start| keep(*start)).collect(),
+        left_out: 0,
     }
 }
 
@@ -74,6 +75,7 @@ pub(super) fn merge(layout: &Layout, tables: &[FeatureTable]) -> FeatureTable {
         detailed: order.iter().map(|(.., at, row)| tables[*at].detailed[*row]).collect(),
         excluded: order.iter().map(|(.., at, row)| tables[*at].excluded[*row]).collect(),
         covered: covered.into_iter().collect(),
+        left_out: 0,
         entities,
     }
 }

@@ -10,7 +10,13 @@ use margay_core::{FeatureTable, Period, TimeRange};
 
 use crate::{Body, Exclude, Feed, Limits, Plan, Query, RunError, aggregate};
 
-pub(super) const LIMITS: Limits = Limits { timeout: Period(10_000), memory_bytes: 256 << 20, groups: 1_000_000 };
+pub(super) const LIMITS: Limits = Limits {
+    timeout: Period(10_000),
+    memory_bytes: 256 << 20,
+    total_bytes: 256 << 20,
+    groups: 1_000_000,
+    entities: 1_000_000,
+};
 
 #[derive(Clone, Debug)]
 pub(super) struct Row {

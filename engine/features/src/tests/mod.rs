@@ -5,6 +5,7 @@
 mod abuse;
 mod compiling;
 mod fixtures;
+mod flooding;
 mod gathering;
 mod running;
 mod sampling;

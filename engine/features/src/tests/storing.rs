@@ -40,6 +40,7 @@ fn table(rows: &[(i64, f64)]) -> FeatureTable {
         detailed: rows.iter().map(|(hour, _)| hour % 3 == 0).collect(),
         excluded: rows.iter().map(|(hour, _)| hour % 5 == 0).collect(),
         covered: rows.iter().map(|(hour, _)| Time(hour * HOUR)).collect(),
+        left_out: 0,
     }
 }
 
@@ -99,19 +100,41 @@ fn a_damaged_file_is_named() {
     store.write(&table(&[(1, 1.0), (30, 1.0)]), TimeRange::ALL).unwrap();
     let path = dir.path().join("x/d1/1970-01-02.parquet");
     let whole = fs::read(&path).unwrap();
-    for at in (0..whole.len()).step_by(7) {
+    let good = print(&store.read(TimeRange::ALL).unwrap());
+    for at in 0..whole.len() {
         let mut bytes = whole.clone();
         bytes[at] ^= 0x55;
         fs::write(&path, &bytes).unwrap();
-        // Some bytes do not matter; none may end the program.
-        if let Err(error) = store.read(TimeRange::ALL) {
-            assert!(error.to_string().contains("1970-01-02.parquet"), "{error}");
+        // Some bytes do not matter; none may end the program, or give another value.
+        match store.read(TimeRange::ALL) {
+            Ok(table) => assert_eq!(print(&table), good, "byte {at}"),
+            Err(error) => assert!(error.to_string().contains("1970-01-02.parquet"), "{error}"),
         }
     }
     fs::write(&path, &whole[..whole.len() / 2]).unwrap();
     assert!(matches!(store.read(TimeRange::ALL), Err(StoreError::Damaged { .. })));
     assert_eq!(store.span(), Some(hours(1, 48)));
     assert_eq!(values(&store.read(hours(0, 24)).unwrap()), [(1, 1.0)]);
+}
+
+#[test]
+fn a_damaged_file_is_set_aside_and_its_previous_generation_takes_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), "x", "d1", layout()).unwrap();
+    store.write(&table(&[(1, 1.0)]), TimeRange::ALL).unwrap();
+    store.write(&table(&[(2, 2.0)]), hours(2, 3)).unwrap();
+    let path = dir.path().join("x/d1/1970-01-01.parquet");
+    fs::write(&path, b"no features").unwrap();
+    let error = store.read(TimeRange::ALL).unwrap_err();
+    assert_eq!(store.set_aside(&error).unwrap(), Some(hours(0, 24)));
+    assert_eq!(values(&store.read(TimeRange::ALL).unwrap()), [(1, 1.0)], "as it was before the last write");
+    assert_eq!(fs::read(dir.path().join("x/d1/1970-01-01.parquet.damaged")).unwrap(), b"no features");
+    assert_eq!(store.set_aside(&StoreError::Name("x".to_owned())).unwrap(), None);
+    fs::write(&path, b"no features").unwrap();
+    fs::write(dir.path().join("x/d1/1970-01-01.parquet.previous"), b"none either").unwrap();
+    let error = store.read(TimeRange::ALL).unwrap_err();
+    store.set_aside(&error).unwrap();
+    assert!(store.read(TimeRange::ALL).unwrap().is_empty(), "without a good one there is nothing");
 }
 
 #[test]
