@@ -97,6 +97,13 @@ fn an_unreadable_feature_store_is_an_error_of_its_detector_alone() {
     assert!(of("loud")["reason"].as_str().unwrap().contains(".parquet is damaged"), "{status}");
     assert_eq!(of("other")["state"], "ok", "{status}");
     assert_eq!(of("other")["watermark"], "2026-11-02T02:00:00Z", "{status}");
+    let again = home.margay(&["run", "--once", "--output", "json"]).expect(0).json();
+    assert_eq!(again["logs"][0]["rows"], 240, "the logs of the damaged day are read again: {again}");
+    let status = home.margay(&["status", "--output", "json"]).expect(0).json();
+    let loud = status["detectors"].as_array().unwrap().iter().find(|one| one["name"] == "loud").unwrap().clone();
+    assert_eq!((&loud["state"], &loud["watermark"]), (&"ok".into(), &"2026-11-02T02:00:00Z".into()), "{status}");
+    let ids: BTreeSet<String> = delivered(&home).iter().map(|alert| alert["id"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(ids.len(), 12 + 12, "every alert of both, under the ids that they had");
 }
 
 #[test]

@@ -53,6 +53,21 @@ impl Home {
         Daemon { child, log }
     }
 
+    /// Runs margay in the folder, which must end well; the most memory that it had, in bytes.
+    #[track_caller]
+    pub fn peak_of(&self, args: &[&str]) -> u64 {
+        let mut daemon = self.spawn("peak", args);
+        let mut peak = 0;
+        loop {
+            peak = peak.max(daemon.peak_bytes().unwrap_or(0));
+            if let Some(status) = daemon.child.try_wait().unwrap() {
+                assert!(status.success(), "{}", daemon.said());
+                return peak;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
     /// Runs margay in the folder.
     pub fn margay(&self, args: &[&str]) -> Ran {
         run(self.dir.path(), args)
@@ -74,6 +89,13 @@ impl Daemon {
     /// What it said so far.
     pub fn said(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// The most memory that it had so far, in bytes; `None` once it has ended, or where the system does not say.
+    fn peak_bytes(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
     }
 
     /// Ends it as nothing else does.
