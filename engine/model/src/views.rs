@@ -1,5 +1,5 @@
 //! What `auto` keeps beside the seasonal level: the level alone, the last buckets together, where
-//! they point and how far they missed, shapes of the distribution, and habit.
+//! they point and how far they missed, courses never seen before, and habit.
 
 use margay_core::{Period, Time};
 use serde::{Deserialize, Serialize};
