@@ -67,7 +67,7 @@ fn fill(server: &Server, prefix: &str, log: &str, lines: &[String]) {
     }
 }
 
-/// Every file below a folder, and what it holds.
+/// Every file below a folder, and what it holds; generations before are left out.
 pub fn contents(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
     let mut folders = vec![dir.to_owned()];
@@ -76,7 +76,7 @@ pub fn contents(dir: &Path) -> BTreeMap<String, Vec<u8>> {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
-            } else {
+            } else if path.extension().is_none_or(|ending| ending != "previous") {
                 let name = path.strip_prefix(dir).unwrap().display().to_string();
                 found.insert(name, std::fs::read(&path).unwrap());
             }
