@@ -261,6 +261,7 @@ mod tests {
                 bucket: Period::MINUTE,
                 features: vec!["x".to_owned()],
                 seed: 1,
+                alone: true,
             },
             history: Period::DAY,
             rule: Rule {

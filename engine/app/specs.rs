@@ -148,6 +148,7 @@ fn judgement(detector: &config::Detector, limits: &config::Limits) -> Judgement 
             bucket: detector.bucket,
             features,
             seed: SEED,
+            alone: threshold.sustained.n == 1,
         },
         history: detector.model.history().map_or(HISTORY, |history| history.history),
         rule: Rule {

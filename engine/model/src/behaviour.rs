@@ -28,7 +28,7 @@ fn model(kind: Kind, direction: Direction) -> Model {
         _ => &["value"],
     };
     let features = features.iter().map(|&name| name.to_owned()).collect();
-    Model::new(Spec { kind, direction, bucket: BUCKET, features, seed: 3 })
+    Model::new(Spec { kind, direction, bucket: BUCKET, features, seed: 3, alone: true })
 }
 
 fn pod(name: &str) -> Entity {

@@ -56,7 +56,7 @@ fn shares(kind: Kind, features: &[&str], direction: Direction, draw: Draw) -> [f
     let features: Vec<String> = features.iter().map(|&name| name.to_owned()).collect();
     let width = features.len();
     let judged = if matches!(kind, Kind::Multivariate(_)) { width } else { 0 };
-    let mut model = Model::new(Spec { kind, direction, bucket: BUCKET, features, seed: 7 });
+    let mut model = Model::new(Spec { kind, direction, bucket: BUCKET, features, seed: 7, alone: true });
     for number in 0..ENTITIES {
         model.entity(&Entity::new(["pod".to_owned()].into(), vec![Some(number.to_string())]));
     }

@@ -215,7 +215,8 @@ impl Model {
     }
 
     fn frame(&self, feature: usize, method: Method) -> Frame<'_> {
-        Frame { method, direction: self.spec.direction, bucket: self.spec.bucket, pool: &self.pools[feature] }
+        let Spec { direction, bucket, alone, .. } = self.spec;
+        Frame { method, direction, bucket, pool: &self.pools[feature], alone }
     }
 
     /// Takes in a bucket after its decisions. `held[i]` tells that the entity of observation `i` has an

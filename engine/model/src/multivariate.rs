@@ -299,7 +299,7 @@ mod tests {
     fn model(direction: Direction) -> Model {
         let features = ["received", "sent", "requests"].map(str::to_owned).to_vec();
         let kind = Kind::Multivariate(History::default());
-        Model::new(Spec { kind, direction, bucket: BUCKET, features, seed: 3 })
+        Model::new(Spec { kind, direction, bucket: BUCKET, features, seed: 3, alone: true })
     }
 
     /// Three features that follow the load of the hour.

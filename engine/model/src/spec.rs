@@ -25,6 +25,9 @@ pub struct Spec {
     pub features: Vec<String>,
     /// Decides ties of discrete distributions, so that equal runs give equal scores.
     pub seed: u64,
+    /// Whether one bucket is enough for an alert. `auto` lets the later buckets of an episode score less then; where several
+    /// are asked for, that would keep them from ever coming together.
+    pub alone: bool,
 }
 
 /// The models.

@@ -35,6 +35,8 @@ pub(crate) struct Frame<'a> {
     pub(crate) direction: Direction,
     pub(crate) bucket: Period,
     pub(crate) pool: &'a Pool,
+    /// Whether one bucket is enough for an alert.
+    pub(crate) alone: bool,
 }
 
 /// One measured value and what goes with it.
@@ -173,7 +175,7 @@ fn score_signal(signal: &Signal, sample: &Sample, frame: &Frame<'_>, shape: sign
     let raw = raw_score(signal, sample, &residuals, frame);
     judged.score = match &signal.views {
         Some(views) => {
-            let tempered = views.habit.temper(sample.time, raw, frame.bucket);
+            let tempered = if frame.alone { views.habit.temper(sample.time, raw, frame.bucket) } else { raw };
             views.unrest.grade(tempered, residuals[SHOWN], frame.bucket)
         }
         None => raw,

@@ -46,7 +46,7 @@ impl Numbers {
 impl Trial {
     pub(crate) fn new(kind: Kind, bucket: Period, features: &[&str]) -> Self {
         let features = features.iter().map(|&name| name.to_owned()).collect();
-        let model = Model::new(Spec { kind, direction: Direction::Above, bucket, features, seed: 5 });
+        let model = Model::new(Spec { kind, direction: Direction::Above, bucket, features, seed: 5, alone: true });
         Self { model, bucket, now: Time(1_699_920_000_000) }
     }
 
