@@ -125,7 +125,7 @@ def secured(name):
     def measure(_, binary, data, __):
         out = {}
         security.SUITES[name](security.Margay(binary), data, out)
-        return {f"{name}.{key}": str(value) for key, value in out.items()}
+        return {f"{name}.{key}": (", ".join(map(str, value)) or "none") if isinstance(value, list) else str(value) for key, value in out.items()}
     return measure
 
 
@@ -133,7 +133,7 @@ def demo(_, binary, __, work):
     done = subprocess.run([binary, "demo", "--output", "json", "--out", f"{work}/demo"], capture_output=True, text=True)
     told = json.loads(done.stdout)
     found = sum(incident["found"] for incident in told["incidents"])
-    return {"demo.found": f"{found} of {len(told['incidents'])}", "demo.false": str(told["false_alerts"])}
+    return {"demo.found": f"{found} of {len(told['incidents'])}", "demo.false": str(len(told["false_alerts"]))}
 
 
 SUITES = {
