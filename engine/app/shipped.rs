@@ -18,6 +18,7 @@ pub const DETECTORS: &[(&str, &str)] = &[
     ("http-connection-spike.yaml", include_str!("../../detectors.d/http-connection-spike.yaml")),
     ("http-response-codes.yaml", include_str!("../../detectors.d/http-response-codes.yaml")),
     ("http-verbs.yaml", include_str!("../../detectors.d/http-verbs.yaml")),
+    ("http-requests-drop.yaml", include_str!("../../detectors.d/http-requests-drop.yaml")),
     ("inbound-connection-spike.yaml", include_str!("../../detectors.d/inbound-connection-spike.yaml")),
     ("ip-sweep-external.yaml", include_str!("../../detectors.d/ip-sweep-external.yaml")),
     ("ip-sweep-pods.yaml", include_str!("../../detectors.d/ip-sweep-pods.yaml")),

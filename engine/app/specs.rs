@@ -8,7 +8,7 @@ use margay_config::{Features, LoadedDetector, Mode};
 use margay_core::{Direction, JOINT, Period, digest};
 use margay_decide::Rule;
 use margay_features::{Body, Exclude, Query};
-use margay_model::{Beacon, Changepoint, Cohort, Dga, History, Kind, Limit, Rare, Scan, Spec, Tunnel};
+use margay_model::{Beacon, Changepoint, Cohort, Dga, History, Kind, Limit, Rare, Scan, Shapes, Spec, Tunnel};
 use margay_render::PolicyKind;
 use margay_source::{Log, LogSpec, Preset, Shape, TimeFormat};
 
@@ -137,20 +137,22 @@ fn judgement(detector: &config::Detector, limits: &config::Limits) -> Judgement 
         (config::Model::Limit(limit), _) if limit.above.is_none() => Direction::Below,
         (config::Model::Limit(limit), _) if limit.below.is_some() => Direction::Both,
         // A model that judges members has no sides: only its score decides.
-        (config::Model::Rare(_), _) => Direction::Both,
+        (config::Model::Rare(_) | config::Model::Novelty(_), _) => Direction::Both,
         (model, _) if !model.lists().is_empty() => Direction::Both,
         (_, direction) => direction,
     };
+    let kind = kind(&detector.model, detector.bucket);
+    let history = kind.history().map_or(HISTORY, |history| history.history);
     Judgement {
         model: Spec {
-            kind: kind(&detector.model, detector.bucket),
+            kind,
             direction,
             bucket: detector.bucket,
             features,
             seed: SEED,
             alone: threshold.sustained.n == 1,
         },
-        history: detector.model.history().map_or(HISTORY, |history| history.history),
+        history,
         rule: Rule {
             features: judged,
             score: threshold.score_or_default(detector.bucket),
@@ -186,6 +188,8 @@ fn kind(model: &config::Model, bucket: Period) -> Kind {
         config::Model::Latency(one) => Kind::Latency(history(one)),
         config::Model::Auto(one) => Kind::Auto(history(one)),
         config::Model::Multivariate(one) => Kind::Multivariate(history(one)),
+        config::Model::Neural(one) => Kind::Neural(History { seasonality: Vec::new(), history: one.history }),
+        config::Model::Novelty(one) => Kind::Novelty(Shapes { probation: one.probation }),
         config::Model::Scan(one) => Kind::Scan(Scan {
             failed: f64::from(one.failed),
             any: f64::from(one.any),

@@ -2,7 +2,6 @@
 
 use serde_json::{Map, Value};
 
-use crate::model::MODELS_TO_COME;
 use crate::problem::shown;
 
 /// Longest text for which a near one is sought, in characters.
@@ -48,10 +47,6 @@ pub(crate) struct UnknownKey {
 pub(crate) fn unknown_key(schema: &Value, definition: &str, key: &str, known: &[&str], free: &[&str]) -> UnknownKey {
     let shown_key = shown(key);
     let every = list(known);
-    if definition == "Model" && MODELS_TO_COME.contains(&key) {
-        let message = format!("the model `{shown_key}` is not available yet");
-        return UnknownKey { rule: "model-not-available", message, hint: format!("one of {every}") };
-    }
     let (rule, message) = match definition {
         "Model" => ("unknown-model", format!("there is no model `{shown_key}`")),
         "Sink" => ("unknown-sink", format!("there is no sink `{shown_key}`")),

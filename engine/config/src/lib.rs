@@ -56,7 +56,7 @@ pub use exclusion::ExclusionFile;
 pub use features::Features;
 pub use load::{Loaded, LoadedDetector, load, load_detectors};
 pub use log::{Elasticsearch, Log, Preset, TimeField, TimeFormat};
-pub use model::{Beacon, Changepoint, Cohort, Dga, History, Limit, Model, Rare, Scan, Tunnel};
+pub use model::{Beacon, Changepoint, Cohort, Dga, History, Limit, Model, Network, Novelty, Rare, Scan, Tunnel};
 pub use patch::{Edit, PatchError, patch_detector};
 pub use problem::{Problem, Severity, shown};
 pub use quantity::{Quantity, QuantityError};

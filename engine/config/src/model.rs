@@ -45,10 +45,13 @@ pub enum Model {
     /// on which side of the usual a feature counts. The score is that of all of them, shown as the feature `*`, whose value is
     /// a distance in standard deviations: `min_dev` and `min_value` are compared with it.
     Multivariate(#[garde(dive)] History),
+    /// One network that forecasts the next value of all entities, trained here on their own past. For many entities of one
+    /// kind; learns the day and the week by itself.
+    Neural(#[garde(dive)] Network),
+    /// Shapes that one series never showed before, whatever their level. It has no sides and expects nothing: of the gates
+    /// only `score`, `min_value` and `sustained` mean something.
+    Novelty(#[garde(dive)] Novelty),
 }
-
-/// Models of the design that this version does not have.
-pub(crate) const MODELS_TO_COME: [&str; 2] = ["neural", "novelty"];
 
 impl Model {
     /// The key under which the model is asked for.
@@ -69,6 +72,8 @@ impl Model {
             Self::Cohort(_) => "cohort",
             Self::Changepoint(_) => "changepoint",
             Self::Multivariate(_) => "multivariate",
+            Self::Neural(_) => "neural",
+            Self::Novelty(_) => "novelty",
         }
     }
 
@@ -83,7 +88,9 @@ impl Model {
             | Self::Dga(_)
             | Self::Beacon(_)
             | Self::Cohort(_)
-            | Self::Changepoint(_) => None,
+            | Self::Changepoint(_)
+            | Self::Neural(_)
+            | Self::Novelty(_) => None,
             Self::Seasonal(history)
             | Self::Count(history)
             | Self::Ratio(history)
@@ -271,5 +278,37 @@ impl Default for Dga {
     /// Five names in an hour.
     fn default() -> Self {
         Self { names: 5, window: Period::HOUR }
+    }
+}
+
+/// What a network learns from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields, default)]
+pub struct Network {
+    /// How far back a training looks. More makes it slower to forget.
+    #[garde(skip)]
+    pub history: Period,
+}
+
+impl Default for Network {
+    /// Four weeks.
+    fn default() -> Self {
+        Self { history: Period::WEEK.times(4) }
+    }
+}
+
+/// When shapes are judged.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields, default)]
+pub struct Novelty {
+    /// Time in which a series is only watched. Longer knows more shapes, a week the weekend too.
+    #[garde(skip)]
+    pub probation: Period,
+}
+
+impl Default for Novelty {
+    /// Three days.
+    fn default() -> Self {
+        Self { probation: Period::DAY.times(3) }
     }
 }

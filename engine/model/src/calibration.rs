@@ -129,6 +129,13 @@ fn both_directions_of_an_unknown_kind_score_as_promised() {
 }
 
 #[test]
+fn what_a_network_forecasts_scores_as_promised() {
+    for direction in [Direction::Both, Direction::Above] {
+        assert_calibrated(shares(Kind::Neural(History::default()), &["bytes"], direction, bytes));
+    }
+}
+
+#[test]
 fn features_together_score_as_promised() {
     let names = ["received", "sent", "requests"];
     for direction in [Direction::Both, Direction::Above] {

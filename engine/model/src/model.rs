@@ -6,11 +6,12 @@ use margay_core::{Entity, ModelInfo, Score, ScoreState, Time, digest};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::multivariate::{Joints, Learnt};
+use crate::multivariate::Joints;
 use crate::panel::{Panel, Setting, companion};
 use crate::pool::Pool;
 use crate::role::{Role, roles};
 use crate::season::Grid;
+use crate::snapshot::{Parts, Snapshot, Summary, Tracks};
 use crate::spec::{Kind, Observation, Past, Spec};
 use crate::tail::Tally;
 use crate::track::{Frame, Lesson, Method, Sample, Track};
@@ -23,33 +24,6 @@ const MATURE_DAYS: f64 = 2.0;
 const POOL_HALF_LIFE_DAYS: f64 = 14.0;
 /// Members named as the evidence of a score at most, the worst first.
 pub const EVIDENCE_MOST: usize = 10;
-
-/// One track a feature of an entity.
-type Tracks = (Entity, Vec<Option<Track>>);
-
-/// What a training learnt.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Snapshot {
-    trained_until: Time,
-    digest: String,
-    tracks: Vec<Tracks>,
-    /// In the order of `tracks`.
-    joints: Option<Learnt>,
-}
-
-impl Snapshot {
-    /// Digest of all that was learnt.
-    #[must_use]
-    pub fn digest(&self) -> &str {
-        &self.digest
-    }
-
-    /// It learnt from buckets before this time.
-    #[must_use]
-    pub fn trained_until(&self) -> Time {
-        self.trained_until
-    }
-}
 
 /// A model of all entities of one detector.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -306,8 +280,11 @@ impl Model {
             .collect();
         let (tracks, residuals): (Vec<_>, Vec<_>) = trained.into_iter().unzip();
         let joints = self.joints.as_ref().map(|_| Joints::train(&residuals, self.spec.direction, self.spec.seed));
-        let bytes = postcard::to_allocvec(&(&tracks, &joints)).expect("numbers and texts serialise");
-        Snapshot { trained_until: until, digest: digest(&[bytes]), tracks, joints }
+        let learnt = self.panel.as_ref().and_then(|panel| panel.judge().train(until, past, &self.setting()));
+        let (network, loss) = learnt.unzip();
+        let parts = Parts { tracks, joints, network };
+        let summary = Summary { network_loss: loss, ..Summary::of(&parts, past, until, &self.spec) };
+        Snapshot::new(until, parts, summary)
     }
 
     fn train_one(&self, until: Time, past: &Past, feature: usize, role: &Role) -> Option<(Track, Vec<f32>)> {
@@ -325,10 +302,14 @@ impl Model {
     /// Takes over what a training learnt. Entities that it does not hold stay as they are.
     pub fn adopt(&mut self, snapshot: Snapshot) {
         let day = level::buckets_a_day(self.spec.bucket);
-        self.digest = snapshot.digest;
-        self.trained_until = Some(snapshot.trained_until);
-        let mut entities = Vec::with_capacity(snapshot.tracks.len());
-        for (entity, trained) in snapshot.tracks {
+        self.digest = snapshot.digest().to_owned();
+        self.trained_until = Some(snapshot.trained_until());
+        let Parts { tracks, joints, network } = snapshot.parts;
+        if let (Some(panel), Some(network)) = (&mut self.panel, network) {
+            panel.judge_mut().adopt(network);
+        }
+        let mut entities = Vec::with_capacity(tracks.len());
+        for (entity, trained) in tracks {
             let at = self.entity(&entity);
             entities.push(at);
             for (here, there) in self.tracks[at].iter_mut().zip(&trained) {
@@ -337,7 +318,7 @@ impl Model {
                 }
             }
         }
-        if let (Some(joints), Some(learnt)) = (&mut self.joints, snapshot.joints) {
+        if let (Some(joints), Some(learnt)) = (&mut self.joints, joints) {
             joints.adopt(learnt, entities.into_iter());
         }
     }

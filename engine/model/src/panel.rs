@@ -1,15 +1,18 @@
-//! Models that judge a bucket of an entity as a whole: its members, its peers, or its regularity.
+//! Models that judge a bucket of an entity as a whole: its members, its peers, its regularity, or what a network expects.
 
 use margay_core::{Direction, Entity, Period, Score, ScoreState, Time};
+use margay_neural::Forecaster;
 use serde::{Deserialize, Serialize};
 
 use crate::beacon::Beacons;
 use crate::changepoint::Changepoints;
 use crate::cohort::Cohorts;
 use crate::dga::Dgas;
+use crate::neural::Neurals;
 use crate::rare::Rares;
 use crate::scan::Scans;
-use crate::spec::{Kind, Observation};
+use crate::shapes::Watched;
+use crate::spec::{Kind, Observation, Past};
 use crate::tunnel::Tunnels;
 
 /// What such a model keeps of all entities of a detector.
@@ -29,6 +32,10 @@ pub(crate) enum Panel {
     Cohort(Cohorts),
     /// Levels.
     Changepoint(Changepoints),
+    /// One network for all series.
+    Neural(Box<Neurals>),
+    /// Shapes.
+    Novelty(Watched),
 }
 
 /// The fixed surroundings of a step.
@@ -57,6 +64,15 @@ pub(crate) trait Judge {
 
     /// Buckets of an entity that were learnt.
     fn seen(&self, entity: usize) -> f64;
+
+    /// Learns a network from the stored past before `until`, and says its loss; `None` where the model has none, or the past
+    /// is too short.
+    fn train(&self, _until: Time, _past: &[Past], _setting: &Setting<'_>) -> Option<(Forecaster, f64)> {
+        None
+    }
+
+    /// Takes over a network that was learnt.
+    fn adopt(&mut self, _network: Forecaster) {}
 }
 
 impl Panel {
@@ -70,6 +86,8 @@ impl Panel {
             Kind::Beacon(_) => Some(Self::Beacon(Beacons::default())),
             Kind::Cohort(_) => Some(Self::Cohort(Cohorts::default())),
             Kind::Changepoint(_) => Some(Self::Changepoint(Changepoints::default())),
+            Kind::Neural(_) => Some(Self::Neural(Box::default())),
+            Kind::Novelty(_) => Some(Self::Novelty(Watched::default())),
             Kind::Limit(_)
             | Kind::Seasonal(_)
             | Kind::Count(_)
@@ -89,6 +107,8 @@ impl Panel {
             Self::Beacon(beacons) => beacons,
             Self::Cohort(cohorts) => cohorts,
             Self::Changepoint(changepoints) => changepoints,
+            Self::Neural(neurals) => &**neurals,
+            Self::Novelty(watched) => watched,
         }
     }
 
@@ -101,6 +121,8 @@ impl Panel {
             Self::Beacon(beacons) => beacons,
             Self::Cohort(cohorts) => cohorts,
             Self::Changepoint(changepoints) => changepoints,
+            Self::Neural(neurals) => &mut **neurals,
+            Self::Novelty(watched) => watched,
         }
     }
 }

@@ -199,6 +199,10 @@ impl Rate {
         true
     }
 
+    pub(crate) fn seasons(&self) -> Vec<Period> {
+        self.season.periods()
+    }
+
     /// What this entity tells its peers: logarithm of its rate and its dispersion.
     pub(crate) fn share(&self) -> Option<(f64, f64)> {
         let rate = (self.events + 0.5) / self.exposure.max(1e-12);

@@ -39,7 +39,9 @@ pub(crate) fn roles(spec: &Spec) -> Vec<Role> {
         | Kind::Dga(_)
         | Kind::Beacon(_)
         | Kind::Cohort(_)
-        | Kind::Changepoint(_) => each(Role::Companion),
+        | Kind::Changepoint(_)
+        | Kind::Neural(_)
+        | Kind::Novelty(_) => each(Role::Companion),
         Kind::Seasonal(_) | Kind::Multivariate(_) => each(judged(seasonal::SHAPE, None)),
         Kind::Auto(_) => each(judged(auto::SHAPE, None)),
         Kind::Count(_) => each(Role::Judged { method: Method::Rate(Family::Count), weight: None }),

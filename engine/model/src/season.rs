@@ -84,6 +84,11 @@ pub(crate) struct Offset {
 }
 
 impl Season {
+    /// Lengths after which it repeats.
+    pub(crate) fn periods(&self) -> Vec<Period> {
+        self.cycles.iter().map(|cycle| Period(cycle.period_ms)).collect()
+    }
+
     /// Offset of the bucket that starts at `time`.
     pub(crate) fn at(&self, time: Time) -> Offset {
         let (mut centre, mut variance) = (0.0, 0.0);

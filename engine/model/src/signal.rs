@@ -105,6 +105,15 @@ impl Signal {
         self.seen
     }
 
+    pub(crate) fn seasons(&self) -> Vec<Period> {
+        self.season.periods()
+    }
+
+    /// Standard deviation around the seasonal level; `None` where nothing was learnt.
+    pub(crate) fn fit_error(&self) -> Option<f64> {
+        (self.spread.seen() > 0.0).then(|| self.spread.sigma(0.0))
+    }
+
     /// Logarithm of the spread, for peers.
     pub(crate) fn share(&self) -> Option<f64> {
         (self.spread.seen() > PEERS).then(|| self.spread.sigma(0.0).max(1e-9).ln())

@@ -10,6 +10,7 @@ use crate::dga::Dga;
 use crate::limit::Limit;
 use crate::rare::Rare;
 use crate::scan::Scan;
+use crate::shapes::Shapes;
 use crate::tunnel::Tunnel;
 
 /// What to model, in which grid.
@@ -62,6 +63,10 @@ pub enum Kind {
     Changepoint(Changepoint),
     /// All features of an entity together: one score more, that of [`margay_core::JOINT`].
     Multivariate(History),
+    /// One network that forecasts for all entities.
+    Neural(History),
+    /// Shapes never seen before in one series.
+    Novelty(Shapes),
 }
 
 impl Kind {
@@ -83,6 +88,8 @@ impl Kind {
             Self::Cohort(_) => "cohort",
             Self::Changepoint(_) => "changepoint",
             Self::Multivariate(_) => "multivariate",
+            Self::Neural(_) => "neural",
+            Self::Novelty(_) => "novelty",
         }
     }
 
@@ -97,13 +104,15 @@ impl Kind {
             | Self::Dga(_)
             | Self::Beacon(_)
             | Self::Cohort(_)
-            | Self::Changepoint(_) => None,
+            | Self::Changepoint(_)
+            | Self::Novelty(_) => None,
             Self::Seasonal(history)
             | Self::Count(history)
             | Self::Ratio(history)
             | Self::Latency(history)
             | Self::Auto(history)
-            | Self::Multivariate(history) => Some(history),
+            | Self::Multivariate(history)
+            | Self::Neural(history) => Some(history),
         }
     }
 }

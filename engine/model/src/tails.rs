@@ -52,14 +52,14 @@ impl Tails {
 
     /// Counts what all entities have shown as half: a training changed the scale.
     pub(crate) fn age(&mut self) {
+        self.own.iter_mut().flat_map(|own| &mut own.tallies).for_each(|tally| tally.forget(0.5));
         self.pool.tallies.iter_mut().for_each(|tally| tally.forget(0.5));
     }
 
-    /// Adds the values of a training, on whose scale those from before it are worth half.
+    /// Adds the values of a training.
     pub(crate) fn renew(&mut self, entity: usize, tally: &Tally) {
         let own = slot(&mut self.own, entity);
         own.tallies.resize(1, Tally::default());
-        own.tallies[0].forget(0.5);
         own.tallies[0].join(tally);
     }
 

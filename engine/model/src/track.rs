@@ -102,6 +102,22 @@ impl Track {
         }
     }
 
+    /// Lengths after which the value repeats its pattern.
+    pub(crate) fn seasons(&self) -> Vec<Period> {
+        match self {
+            Self::Signal(signal) => signal.seasons(),
+            Self::Rate(rate) => rate.seasons(),
+        }
+    }
+
+    /// What the season leaves of a continuous value, as a standard deviation on its scale.
+    pub(crate) fn fit_error(&self) -> Option<f64> {
+        match self {
+            Self::Signal(signal) => signal.fit_error(),
+            Self::Rate(_) => None,
+        }
+    }
+
     /// Judges a value by what was known before.
     pub(crate) fn score(&self, sample: &Sample, frame: &Frame<'_>) -> Score {
         let judged = match (self, frame.method) {

@@ -3,12 +3,15 @@
 use margay_core::Period;
 
 use crate::detector::{Detector, TreatAs};
-use crate::model::History;
+use crate::model::{History, Model};
 use crate::rules::Findings;
 use crate::sustained::Sustained;
 
 /// Longest history that a model may ask for.
 const MAX_HISTORY: Period = Period(366 * Period::DAY.0);
+
+/// Shortest past from which shapes and networks can be learnt.
+const MIN_PAST: Period = Period(2 * Period::DAY.0);
 
 pub(super) fn check(detector: &Detector, findings: &mut Findings<'_>) {
     let divides_day = detector.bucket > Period(0) && Period::DAY.0 % detector.bucket.0 == 0;
@@ -65,7 +68,8 @@ fn sustained(Sustained { n, m }: Sustained, findings: &mut Findings<'_>) {
 
 /// A Sunday differs from other days only for a model that knows weeks.
 fn sundays(detector: &Detector, findings: &mut Findings<'_>) {
-    let knows_weeks = detector.model.history().is_some_and(|history| history.seasonality.contains(&Period::WEEK));
+    let has_weeks = |history: &History| history.seasonality.contains(&Period::WEEK);
+    let knows_weeks = matches!(detector.model, Model::Neural(_)) || detector.model.history().is_some_and(has_weeks);
     for (at, days) in detector.calendars.iter().enumerate() {
         if days.treat_as == TreatAs::Sunday && !knows_weeks {
             let message =
@@ -78,6 +82,15 @@ fn sundays(detector: &Detector, findings: &mut Findings<'_>) {
 
 /// What is a length of time to wait for cannot be nothing.
 fn positive(detector: &Detector, findings: &mut Findings<'_>) {
+    let past = match &detector.model {
+        Model::Neural(network) => Some((["model", "neural", "history"], network.history)),
+        Model::Novelty(novelty) => Some((["model", "novelty", "probation"], novelty.probation)),
+        _ => None,
+    };
+    if let Some((place, span)) = past.filter(|(_, span)| !(MIN_PAST..=MAX_HISTORY).contains(span)) {
+        let message = format!("`{}` is {span}, which is out of range", place.join("."));
+        findings.value(&place, "out-of-range", message, &format!("from {MIN_PAST} to {MAX_HISTORY}"));
+    }
     if detector.threshold.budget.as_ref().is_some_and(|budget| budget.per <= Period(0)) {
         let message = "a budget for no time at all".to_owned();
         findings.value(&["threshold", "budget", "per"], "out-of-range", message, "such as 1d or 1w");

@@ -6,7 +6,7 @@ use crate::{Severity, load_detectors};
 
 use super::{GOOD, engine_with_logs, repository};
 
-const BROKEN: [(&str, usize); 44] = [
+const BROKEN: [(&str, usize); 43] = [
     ("bad-feature-name", 10),
     ("bad-mitre-id", 14),
     ("bad-name", 2),
@@ -25,7 +25,6 @@ const BROKEN: [(&str, usize); 44] = [
     ("limit-needs-bound", 12),
     ("missing-key", 16),
     ("model-needs-list", 9),
-    ("model-not-available", 12),
     ("multiple-documents", 15),
     ("multivariate-needs-features", 9),
     ("name-clash", 10),
