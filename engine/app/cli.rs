@@ -66,6 +66,13 @@ pub enum Command {
     Diff(DiffArgs),
     /// Read what is new, judge every complete bucket, deliver alerts.
     Run(RunArgs),
+    /// Bring detectors up to date, train them besides the daily schedule, and print what they learnt. Alerts that are found on
+    /// the way are kept, and delivered by the next run.
+    Train {
+        /// Which ones; without any, all of them.
+        #[arg(value_name = "DETECTOR")]
+        detectors: Vec<String>,
+    },
     /// Run over history with a virtual clock: the same results as live.
     Replay(ReplayArgs),
     /// Say why an alert fired, or why a bucket did not.

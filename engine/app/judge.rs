@@ -1,9 +1,11 @@
 //! Features → model → decide for one detector in one cycle, apart from all others.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use margay_core::{FeatureTable, Period, Time, TimeRange};
 use margay_features::StoreError;
+use margay_model::Summary;
 
 use crate::detect::{Outcome, Wish};
 use crate::ingest::Ready;
@@ -50,10 +52,23 @@ pub struct Ran {
     /// Buckets that had been judged were judged again: late rows changed them, an exclusion did, or the memory was
     /// unreadable.
     pub anew: bool,
+    /// What a training besides the schedule learnt.
+    pub trained: Option<Trained>,
     /// The mark of changed features that this run has dealt with.
     pub dirty: Option<Dirty>,
     /// Nobody new was remembered, because the process is at its limit of memory.
     pub is_memory_full: bool,
+}
+
+/// A training, and how long it took.
+#[derive(Clone, Debug)]
+pub struct Trained {
+    /// What it learnt.
+    pub summary: Summary,
+    /// From buckets before this time.
+    pub until: Time,
+    /// How long it took.
+    pub took: Duration,
 }
 
 /// Judges every complete bucket from the first one not yet judged; from the start where rows came late.
@@ -80,12 +95,20 @@ pub fn judge(task: &Task, state: &State) -> Result<Ran, JudgeError> {
     let judgement =
         if task.is_memory_full { closed(&definition.judgement, &memory) } else { definition.judgement.clone() };
     let mut outcome = memory.advance(&judgement, &table, task.until, &wish);
-    if task.train {
-        outcome.snapshots.extend(memory.train_now(&judgement, &table));
-    }
+    let trained = if task.train { train(&mut memory, &judgement, &table, &mut outcome) } else { None };
     let told_until = if same { Time::MIN } else { cursor };
     let anew = late || exempted || forgotten;
-    Ok(Ran { memory, outcome, told_until, anew, dirty, is_memory_full: task.is_memory_full })
+    Ok(Ran { memory, outcome, told_until, anew, trained, dirty, is_memory_full: task.is_memory_full })
+}
+
+/// Trains on everything judged so far; nothing where that is nothing.
+fn train(memory: &mut Memory, judgement: &Judgement, table: &FeatureTable, outcome: &mut Outcome) -> Option<Trained> {
+    let started = Instant::now();
+    let snapshot = memory.train_now(judgement, table)?;
+    let trained =
+        Trained { summary: snapshot.summary().clone(), until: snapshot.trained_until(), took: started.elapsed() };
+    outcome.snapshots.push(snapshot);
+    Some(trained)
 }
 
 /// The same with room for nobody new. A detector that knows nobody yet may remember some all the same.

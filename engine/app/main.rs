@@ -107,6 +107,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Tune(args) => commands::tune::run(cli, args),
         Command::Diff(args) => commands::diff::run(cli, args),
         Command::Run(args) => commands::run::run(cli, args),
+        Command::Train { detectors } => commands::train::run(cli, detectors),
         Command::Replay(args) => commands::replay::run(cli, args),
         Command::Explain(args) => commands::explain::run(cli, args),
         Command::Reproduce(args) => commands::reproduce::run(cli, args),

@@ -18,7 +18,7 @@ use crate::compose::{Composer, Happening};
 use crate::detect::{Outcome, Scored, Wish};
 use crate::heal::judge_or_heal;
 use crate::ingest::{LogReport, Pass, Ready, chain, failed, ingest, threads};
-use crate::judge::{JudgeError, Ran, Task, rerun};
+use crate::judge::{JudgeError, Ran, Task, Trained, rerun};
 use crate::keep::Ending;
 use crate::lanes::{Job, Lanes};
 use crate::memory::Memory;
@@ -131,6 +131,8 @@ pub struct CycleReport {
     pub held_back: usize,
     /// Models trained.
     pub trainings: usize,
+    /// What trainings besides the schedule learnt, by detector.
+    pub trained: BTreeMap<String, Trained>,
     /// Detectors that ran to an end, and why they failed if they did.
     pub ran: BTreeMap<String, Option<String>>,
 }
@@ -195,6 +197,10 @@ impl Pipeline {
             endings.iter().filter_map(|(_, ending)| Some(ending.as_ref().ok()?.outcome.snapshots.len())).sum();
         report.ran =
             endings.iter().map(|(ready, end)| (ready.definition.name.clone(), end.as_ref().err().cloned())).collect();
+        report.trained = endings
+            .iter()
+            .filter_map(|(ready, ending)| Some((ready.definition.name.clone(), ending.as_ref().ok()?.trained.clone()?)))
+            .collect();
         self.keep_models(&endings);
         let kept = self.keep(endings, request, &report.logs)?;
         (report.alerts, report.held_back) = (kept.alerts, kept.held_back);

@@ -23,6 +23,7 @@ pub mod silence;
 pub mod sink;
 pub mod status;
 pub mod test;
+pub mod train;
 pub mod tune;
 
 use std::io::Write;
