@@ -25,7 +25,6 @@ pub const DETECTORS: &[(&str, &str)] = &[
     ("ip-sweep.yaml", include_str!("../../detectors.d/ip-sweep.yaml")),
     ("l7-bytes.yaml", include_str!("../../detectors.d/l7-bytes.yaml")),
     ("l7-latency.yaml", include_str!("../../detectors.d/l7-latency.yaml")),
-    ("multivariable-flow.yaml", include_str!("../../detectors.d/multivariable-flow.yaml")),
     ("new-external-destinations.yaml", include_str!("../../detectors.d/new-external-destinations.yaml")),
     ("pod-outlier-ip-activity.yaml", include_str!("../../detectors.d/pod-outlier-ip-activity.yaml")),
     ("policy-hits.yaml", include_str!("../../detectors.d/policy-hits.yaml")),
