@@ -41,6 +41,14 @@ pub struct Task {
     pub fresh: Option<Arc<FeatureTable>>,
 }
 
+impl Task {
+    /// Judge what is stored up to `until`, and train only when it is due.
+    #[must_use]
+    pub fn up_to(until: Time, ready: &Arc<Ready>) -> Self {
+        Self { ready: ready.clone(), until, train: false, keep_scores: false, is_memory_full: false, fresh: None }
+    }
+}
+
 /// One detector after it ran.
 pub struct Ran {
     /// What it remembers now.

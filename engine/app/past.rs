@@ -41,15 +41,7 @@ pub fn of(
         return Ok((read(&kept.path, ready, range)?, score));
     }
     let wish = Wish { scores_from: Some(Time::MIN), explain: None };
-    let task = Task {
-        ready: ready.clone(),
-        until: Time::MAX,
-        train: false,
-        keep_scores: false,
-        is_memory_full: false,
-        fresh: None,
-    };
-    let (memory, outcome) = rerun(&task, &wish)?;
+    let (memory, outcome) = rerun(&Task::up_to(Time::MAX, ready), &wish)?;
     let mut collector = Collector::new(&judgement.rule, &judgement.volume, range);
     memory.entities().iter().for_each(|entity| collector.enter(entity.clone()));
     for row in &outcome.scores {

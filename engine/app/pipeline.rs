@@ -310,15 +310,7 @@ impl Pipeline {
         shown: TimeRange,
     ) -> Result<Explained, JudgeError> {
         let wish = Wish { scores_from: Some(shown.start), explain: Some((entity.clone(), bucket)) };
-        let task = Task {
-            ready: ready.clone(),
-            until: shown.end,
-            train: false,
-            keep_scores: false,
-            is_memory_full: false,
-            fresh: None,
-        };
-        let (memory, outcome) = rerun(&task, &wish)?;
+        let (memory, outcome) = rerun(&Task::up_to(shown.end, ready), &wish)?;
         let own = |row: &Scored| memory.entities()[row.entity] == *entity;
         Ok(Explained { verdict: outcome.explained, series: outcome.scores.into_iter().filter(own).collect() })
     }

@@ -37,15 +37,7 @@ pub fn run(cli: &Cli, args: &ForecastArgs) -> anyhow::Result<Exit> {
         bail!("a horizon of {} is {buckets} buckets of {bucket}; it may be 1 to {BUCKETS_MOST}", args.horizon);
     }
     let wish = Wish { scores_from: Some(Time::MIN), explain: None };
-    let task = Task {
-        ready: ready.clone(),
-        until: Time::MAX,
-        train: false,
-        keep_scores: false,
-        is_memory_full: false,
-        fresh: None,
-    };
-    let (memory, outcome) = rerun(&task, &wish)?;
+    let (memory, outcome) = rerun(&Task::up_to(Time::MAX, ready), &wish)?;
     let next = memory.next().context("nothing was judged yet")?;
     let at = memory.entities().iter().position(|known| *known == entity).context("the entity was never judged")?;
     // Shares and durations have a weight; the last one seen stands for those to come.

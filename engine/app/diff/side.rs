@@ -180,15 +180,7 @@ impl Sides {
     fn judge(&self, pipeline: &Pipeline, ready: &Arc<Ready>) -> anyhow::Result<Replayed> {
         let started = Instant::now();
         let table = Arc::new(ready.store.read(TimeRange { start: Time::MIN, end: self.range.end })?);
-        let fresh = Some(table.clone());
-        let task = Task {
-            ready: ready.clone(),
-            until: self.range.end,
-            train: false,
-            keep_scores: false,
-            is_memory_full: false,
-            fresh,
-        };
+        let task = Task { fresh: Some(table.clone()), ..Task::up_to(self.range.end, ready) };
         let (memory, outcome) = rerun(&task, &Wish::default())?;
         let seconds = started.elapsed().as_secs_f64();
         let apart = State::in_memory()?;
