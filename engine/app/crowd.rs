@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use margay_core::{Alert, AlertStatus, Entity, ModelInfo, Reading, SuspiciousRecords, Time};
+use margay_core::{Alert, AlertStatus, Entity, ModelInfo, Reading, Time, TimeRange};
 use margay_decide::alert_id;
 use margay_features::Plan;
 
 use crate::ingest::{LogReport, Ready};
 use crate::memory::Memory;
+use crate::notice::notice;
 use crate::pipeline::Pipeline;
 use crate::records::DetectorStatus;
 use crate::state::{State, StateError};
@@ -93,39 +94,23 @@ fn alert(ready: &Ready, told: &Told, before: Option<&Alert>) -> Alert {
             told.left_out
         ),
     };
+    let range = TimeRange { start: told.start, end: told.end };
     Alert {
-        incident: id.clone(),
-        id,
         revision: before.map_or(0, |alert| alert.revision) + 1,
         status: told.status,
-        time: told.end,
-        start: told.start,
-        end: told.end,
-        detector: name.clone(),
-        tags: vec![TAG.to_owned()],
         severity: SEVERITY,
-        score: 0.0,
-        expected_false_per_week: 0.0,
-        entity: entity(name),
         description:
             "More entities than `limits.entities_per_detector`: a flood of random names, or an entity that is \
                       named too finely."
                 .to_owned(),
         summary,
         features: BTreeMap::from([("entities_left_out".to_owned(), reading)]),
-        evidence: Vec::new(),
-        suspicious_records: SuspiciousRecords::new(),
         model: ModelInfo { kind: TAG.to_owned(), ..ModelInfo::default() },
         config_digest: definition.digest.clone(),
-        data_digest: String::new(),
-        engine_version: env!("CARGO_PKG_VERSION").to_owned(),
-        mitre: Vec::new(),
-        runbook: None,
         mitigations: vec![
             "Find who makes the names, in the newest rows of the log.".to_owned(),
             "Name the entity more coarsely, or leave the rows out by `where`.".to_owned(),
         ],
-        gates: Vec::new(),
-        silenced: None,
+        ..notice(id, name, TAG, entity(name), range)
     }
 }

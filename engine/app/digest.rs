@@ -4,8 +4,10 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
-use margay_core::{Alert, AlertStatus, Entity, ModelInfo, SuspiciousRecords, digest};
+use margay_core::{Alert, AlertStatus, Entity, TimeRange, digest};
 use margay_render::plain;
+
+use crate::notice::notice;
 
 /// The time that a ration is for.
 const RATION_TIME: Duration = Duration::from_secs(60);
@@ -68,36 +70,21 @@ pub fn together(alerts: &[&Alert]) -> Option<Alert> {
     let mut named: Vec<&&Alert> = alerts.iter().collect();
     named.sort_by_key(|alert| (Reverse(alert.severity), &alert.id));
     let keys: Vec<String> = alerts.iter().map(|alert| format!("{}-{}", alert.id, alert.revision)).collect();
-    let id = digest(&keys);
-    Some(Alert {
-        revision: 1,
-        status: AlertStatus::Open,
-        incident: id.clone(),
-        id,
-        time: alerts.iter().map(|alert| alert.time).max()?,
+    let range = TimeRange {
         start: alerts.iter().map(|alert| alert.start).min()?,
         end: alerts.iter().map(|alert| alert.end).max()?,
-        detector: "margay-digest".to_owned(),
-        tags: vec!["digest".to_owned()],
+    };
+    let entity = Entity::new(["alerts".to_owned()].as_slice().into(), vec![Some(alerts.len().to_string())]);
+    Some(Alert {
+        time: alerts.iter().map(|alert| alert.time).max()?,
         severity: worst.severity,
         score: worst.score,
         expected_false_per_week: alerts.iter().map(|alert| alert.expected_false_per_week).fold(0.0, f64::max),
-        entity: Entity::new(["alerts".to_owned()].as_slice().into(), vec![Some(alerts.len().to_string())]),
         description: "More alerts than a minute's `delivery.messages_per_minute`. `margay alerts` lists all."
             .to_owned(),
         summary: summary(alerts, &named),
-        features: BTreeMap::new(),
         evidence: named.iter().take(NAMED_MOST).map(|alert| line(alert)).collect(),
-        suspicious_records: SuspiciousRecords::new(),
-        model: ModelInfo::default(),
-        config_digest: String::new(),
-        data_digest: String::new(),
-        engine_version: env!("CARGO_PKG_VERSION").to_owned(),
-        mitre: Vec::new(),
-        runbook: None,
-        mitigations: Vec::new(),
-        gates: Vec::new(),
-        silenced: None,
+        ..notice(digest(&keys), "margay-digest", "digest", entity, range)
     })
 }
 

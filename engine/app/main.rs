@@ -32,6 +32,7 @@ mod lanes;
 mod lint;
 mod memory;
 mod models;
+mod notice;
 mod observe;
 mod open;
 mod order;

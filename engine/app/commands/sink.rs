@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use margay_core::{Alert, AlertStatus, Entity, ModelInfo, Period, SuspiciousRecords, Time, digest};
+use margay_core::{Alert, Entity, Period, Time, TimeRange, digest};
 use margay_render::Templates;
 use serde::Serialize;
 
@@ -11,6 +11,7 @@ use super::{dead_letters, print, print_json};
 use crate::Exit;
 use crate::cli::{Cli, Output, SinkCommand};
 use crate::ingest::chain;
+use crate::notice::notice;
 use crate::outlet::{Desk, Form, Outlet, Way};
 use crate::sinks;
 use crate::specs;
@@ -91,33 +92,12 @@ fn line(tried: &Tried) -> String {
 /// An alert that is about nothing but its sink.
 pub fn test_alert(sink: &str, now: Time) -> Alert {
     let id = digest(&["margay sink test", sink, &now.to_string()]);
+    let entity = Entity::new(["sink".to_owned()].as_slice().into(), vec![Some(sink.to_owned())]);
+    let range = TimeRange { start: now.minus(Period::MINUTE), end: now };
     Alert {
-        revision: 1,
-        status: AlertStatus::Open,
-        incident: id.clone(),
-        id,
-        time: now,
-        start: now.minus(Period::MINUTE),
-        end: now,
-        detector: "margay-sink-test".to_owned(),
-        tags: vec!["test".to_owned()],
-        severity: 1,
         score: 1.0,
-        expected_false_per_week: 0.0,
-        entity: Entity::new(["sink".to_owned()].as_slice().into(), vec![Some(sink.to_owned())]),
         description: "Sent by `margay sink test`. Nothing happened.".to_owned(),
         summary: format!("This is a test of the sink {sink}: alerts arrive here"),
-        features: Default::default(),
-        evidence: Vec::new(),
-        suspicious_records: SuspiciousRecords::new(),
-        model: ModelInfo::default(),
-        config_digest: String::new(),
-        data_digest: String::new(),
-        engine_version: env!("CARGO_PKG_VERSION").to_owned(),
-        mitre: Vec::new(),
-        runbook: None,
-        mitigations: Vec::new(),
-        gates: Vec::new(),
-        silenced: None,
+        ..notice(id, "margay-sink-test", "test", entity, range)
     }
 }
